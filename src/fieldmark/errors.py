@@ -1,0 +1,132 @@
+"""Every exception fieldmark raises on purpose.
+
+::
+
+    FieldmarkError             exit status
+    ├── UsageError             2   what was asked for makes no sense
+    │   ├── ConfigError            a setting is unknown or out of range
+    │   └── LayerListError         a layer list is wrong; points at the place in the text
+    ├── DataError              3   the folder, or some of its files
+    │   └── UnreadableExample      one file, with the reason as its code
+    ├── TrainingDiverged       3   the loss became infinite before anything was learned
+    ├── GateError              4   a gate that was asked for was not met
+    │   └── ParityError            the exported network disagrees with the trained one
+    ├── MissingExtra           5   an optional dependency is not installed
+    └── BundleError            6   a model file is damaged, unsafe or too new
+
+Catch ``FieldmarkError`` to catch all of it. Anything else that escapes is a bug. Every error has four
+parts: what happened, where, why that matters, and what to do next; and a stable ``code``, explained in
+``docs/errors.md``.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FieldmarkError(Exception):
+    """An error a person can act on.
+
+    Parameters
+    ----------
+    what : str
+        What happened, with the values, in one sentence.
+    code : str
+        Stable and documented, for example ``"no-classes"``.
+    where : str, default=""
+        The file, setting or place in a text.
+    why : str, default=""
+        Why that stops the work.
+    hint : str, default=""
+        What to do next, as something to type where possible.
+
+    Examples
+    --------
+    >>> error = DataError("no pictures", code="no-classes", where="photos/", hint="fieldmark --help")
+    >>> print(error)
+    no pictures [no-classes]
+      where: photos/
+      next:  fieldmark --help
+    """
+
+    exit_status: ClassVar[int] = 1
+
+    def __init__(
+        self, what: str, *, code: str, where: str = "", why: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.code = code
+        self.where = where
+        self.why = why
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [f"{self.what} [{self.code}]"]
+        for name, text in (("where: ", self.where), ("why:   ", self.why), ("next:  ", self.hint)):
+            if text:
+                indented = text.replace("\n", "\n         ")
+                lines.append(f"  {name}{indented}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the parts for machines; the keys are stable."""
+        return {
+            "code": self.code,
+            "what": self.what,
+            "where": self.where,
+            "why": self.why,
+            "next": self.hint,
+        }
+
+
+class UsageError(FieldmarkError, ValueError):
+    """What was asked for makes no sense."""
+
+    exit_status = 2
+
+
+class ConfigError(UsageError):
+    """A setting is unknown, of the wrong type or out of range."""
+
+
+class LayerListError(UsageError):
+    """A layer list is wrong; ``where`` shows the text with a mark under the place."""
+
+
+class DataError(FieldmarkError, ValueError):
+    """The folder or some of its files cannot be used."""
+
+    exit_status = 3
+
+
+class UnreadableExample(DataError):
+    """One file cannot be turned into an array; the code is the reason."""
+
+
+class TrainingDiverged(FieldmarkError, ArithmeticError):
+    """The loss became infinite or not a number before one good epoch."""
+
+    exit_status = 3
+
+
+class GateError(FieldmarkError):
+    """A condition that was asked for was not met."""
+
+    exit_status = 4
+
+
+class ParityError(GateError):
+    """The exported network disagrees with the trained one."""
+
+
+class MissingExtra(FieldmarkError, ImportError):
+    """An optional dependency is not installed."""
+
+    exit_status = 5
+
+
+class BundleError(FieldmarkError, ValueError):
+    """A model file is damaged, unsafe or too new."""
+
+    exit_status = 6

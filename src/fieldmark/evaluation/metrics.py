@@ -1,0 +1,256 @@
+"""How often the network is right, in the ways that are worth knowing.
+
+Pure NumPy. Every metric is ``(probs, labels) -> float``; those that only need to know which class was
+taken for which also come as ``..._of(confusion)``, which accepts many matrices at once so that their
+interval can be resampled. All agree with scikit-learn to 1e-12.
+
+Classes that do not occur among the labels have no recall and no F1, so the averages leave them out
+instead of counting them as 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark.errors import UsageError
+from fieldmark.evaluation.intervals import nothing_to_measure, wilson
+
+Probs = NDArray[np.floating[Any]]
+Labels = NDArray[np.integer[Any]]
+
+_ROW_SUM_TOLERANCE = 1e-3
+"""Scores come as float32 and, after export, within 1e-3 of the trained network's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A counted share with its Wilson interval, all in [0, 1]."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    """Of how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRates:
+    """What one row and one column of a confusion matrix say about one class."""
+
+    n: int
+    """Examples of this class."""
+    recall: Rate | None
+    """Of the examples of this class, how many were recognised; None if there are none."""
+    precision: Rate | None
+    """Of the answers that named this class, how many were right; None if there were none."""
+    mistaken_for: tuple[int, int] | None
+    """The class it was most often wrongly taken for, and how often; None if never."""
+
+
+def checked(probs: Probs, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return both as float64 and int64, or say what is wrong with them.
+
+    Raises
+    ------
+    DataError
+        With code ``nothing-to-measure`` when there are no examples.
+    UsageError
+        With code ``bad-scores`` when shapes disagree, a label is not a column of ``probs``, or the
+        rows are not probabilities.
+    """
+    scores = np.asarray(probs, dtype=np.float64)
+    truth = np.asarray(labels)
+    problem = ""
+    if scores.ndim != 2 or truth.ndim != 1 or len(scores) != len(truth):
+        problem = f"scores of shape {scores.shape} for labels of shape {truth.shape}"
+    elif not len(truth):
+        raise nothing_to_measure()
+    elif not np.issubdtype(truth.dtype, np.integer):
+        problem = f"labels of type {truth.dtype}, not whole numbers"
+    elif truth.min() < 0 or truth.max() >= scores.shape[1]:
+        problem = f"labels {truth.min()} to {truth.max()} for {scores.shape[1]} columns of scores"
+    elif not np.isfinite(scores).all():
+        problem = f"{int((~np.isfinite(scores)).sum())} scores that are not finite numbers"
+    elif scores.min() < 0 or np.abs(scores.sum(axis=1) - 1).max() > _ROW_SUM_TOLERANCE:
+        problem = "scores that are negative or do not add up to 1 in each row"
+    if problem:
+        raise UsageError(
+            f"Measuring was asked for with {problem}.",
+            code="bad-scores",
+            why="Every number that followed from them would be wrong.",
+            hint="pass probabilities (n_examples, n_classes) and class indices (n_examples,)",
+        )
+    return scores, truth.astype(np.int64)
+
+
+def confusion(labels: Labels, predicted: Labels, n_classes: int) -> NDArray[np.int64]:
+    """Count which class was taken for which.
+
+    Parameters
+    ----------
+    labels, predicted : int arrays of shape (n_examples,)
+        Class indices in [0, n_classes).
+    n_classes : int
+        Also of classes that do not occur.
+
+    Returns
+    -------
+    int64 array of shape (n_classes, n_classes)
+        Rows are the true classes, columns the predicted ones.
+
+    Raises
+    ------
+    UsageError
+        With code ``bad-scores`` when the lengths differ or an index is outside the range.
+
+    Examples
+    --------
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    both = np.stack([labels, predicted]) if len(labels) == len(predicted) else None
+    if both is None or (both.size and (both.min() < 0 or both.max() >= n_classes)):
+        raise UsageError(
+            f"{len(labels)} labels and {len(predicted)} answers do not fit {n_classes} classes.",
+            code="bad-scores",
+            hint="pass two arrays of class indices of the same length",
+        )
+    cells = both[0].astype(np.int64) * n_classes + both[1]
+    counts = np.bincount(cells, minlength=n_classes * n_classes)
+    return counts.reshape(n_classes, n_classes).astype(np.int64)
+
+
+def losses(probs: Probs, labels: Labels) -> NDArray[np.float64]:
+    """Penalise each example for the probability its label was given: ``-ln p``.
+
+    Returns
+    -------
+    float64 array of shape (n_examples,)
+        In nats, in [0, 36.05]: probabilities below 2.2e-16 count as that, as in scikit-learn.
+    """
+    scores, truth = checked(probs, labels)
+    given = scores[np.arange(len(truth)), truth]
+    surprise: NDArray[np.float64] = -np.log(np.clip(given, np.finfo(np.float64).eps, 1.0))
+    return surprise + 0.0  # turns -0.0 into 0.0
+
+
+def log_loss(probs: Probs, labels: Labels) -> float:
+    """Average :func:`losses`, in nats; rewards honest probabilities, 0 is perfect.
+
+    Examples
+    --------
+    >>> log_loss(np.array([[0.5, 0.5], [0.0, 1.0]]), np.array([0, 1])) == np.log(2) / 2
+    True
+    """
+    return float(losses(probs, labels).mean())
+
+
+def accuracy(probs: Probs, labels: Labels) -> float:
+    """Share of examples whose highest score is on their label, in [0, 1]; the first of equals wins.
+
+    Examples
+    --------
+    >>> accuracy(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]))
+    0.5
+    """
+    scores, truth = checked(probs, labels)
+    return float((scores.argmax(axis=1) == truth).mean())
+
+
+def balanced_accuracy(probs: Probs, labels: Labels) -> float:
+    """Average recall of the classes that occur, in [0, 1]: rare classes count as much as common ones.
+
+    References
+    ----------
+    Brodersen et al., "The balanced accuracy and its posterior distribution", ICPR 2010.
+    """
+    return float(balanced_accuracy_of(_counts(probs, labels)))
+
+
+def macro_f1(probs: Probs, labels: Labels) -> float:
+    """Average F1 of the classes that occur among the labels, in [0, 1].
+
+    Equals scikit-learn's ``f1_score(..., labels=np.unique(labels), average="macro")``.
+    """
+    return float(macro_f1_of(_counts(probs, labels)))
+
+
+def balanced_accuracy_of(confusions: NDArray[Any]) -> NDArray[np.float64]:
+    """Compute the same from counts of shape (..., n_classes, n_classes)."""
+    right = np.diagonal(confusions, axis1=-2, axis2=-1)
+    n_true = confusions.sum(axis=-1)
+    return _mean_over_present(right / np.maximum(n_true, 1), n_true)
+
+
+def macro_f1_of(confusions: NDArray[Any]) -> NDArray[np.float64]:
+    """Compute the same from counts of shape (..., n_classes, n_classes)."""
+    right = np.diagonal(confusions, axis1=-2, axis2=-1)
+    n_true = confusions.sum(axis=-1)
+    n_named = confusions.sum(axis=-2)
+    return _mean_over_present(2 * right / np.maximum(n_true + n_named, 1), n_true)
+
+
+def per_class(counts: NDArray[np.int64], level: float = 0.95) -> tuple[ClassRates, ...]:
+    """Read recall, precision and the commonest mistake of every class from a confusion matrix.
+
+    Parameters
+    ----------
+    counts : int array of shape (n_classes, n_classes)
+        From :func:`confusion`.
+    level : float, default=0.95
+        Of the Wilson intervals.
+
+    Examples
+    --------
+    >>> cat, dog = per_class(np.array([[3, 1], [0, 4]]))
+    >>> cat.recall.value, cat.precision.value, cat.mistaken_for
+    (0.75, 1.0, (1, 1))
+    """
+    wrong = counts.copy()
+    np.fill_diagonal(wrong, 0)
+    found = []
+    for index in range(len(counts)):
+        n_correct = int(counts[index, index])
+        n_true, n_named = int(counts[index].sum()), int(counts[:, index].sum())
+        worst = int(wrong[index].argmax())
+        n_worst = int(wrong[index, worst])
+        found.append(
+            ClassRates(
+                n=n_true,
+                recall=_rate(n_correct, n_true, level),
+                precision=_rate(n_correct, n_named, level),
+                mistaken_for=(worst, n_worst) if n_worst else None,
+            )
+        )
+    return tuple(found)
+
+
+def _rate(n_correct: int, n: int, level: float) -> Rate | None:
+    return Rate(n_correct / n, *wilson(n_correct, n, level), n) if n else None
+
+
+def _counts(probs: Probs, labels: Labels) -> NDArray[np.int64]:
+    scores, truth = checked(probs, labels)
+    return confusion(truth, scores.argmax(axis=1), scores.shape[1])
+
+
+def _mean_over_present(
+    values: NDArray[np.float64], n_true: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    present = n_true > 0
+    means: NDArray[np.float64] = (values * present).sum(axis=-1) / present.sum(axis=-1)
+    return means
+
+
+METRICS: Final[dict[str, Callable[[Probs, Labels], float]]] = {
+    "accuracy": accuracy,
+    "balanced accuracy": balanced_accuracy,
+    "macro F1": macro_f1,
+    "log loss": log_loss,
+}
+"""Every metric by the name people see, in the order shown."""

@@ -1,0 +1,335 @@
+"""From a layer list to a plan: what volume stands where, and whether every layer fits.
+
+Pure. :func:`plan` unfolds repeats, adds what the language implies (FLATTEN before FC, the sum that
+closes a residual block), names every layer, and checks that each one fits the volume it meets. The
+Keras model, the ONNX graph and the layer table are all read off the same :class:`Plan`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Final, NoReturn
+
+from fieldmark.networks.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    Flatten,
+    GlobalPool,
+    Item,
+    Layer,
+    Network,
+    Pair,
+    Pool,
+    Repeat,
+    Residual,
+)
+from fieldmark.networks.parser import fail
+
+Volume = tuple[int, ...]
+"""(height, width, maps), or (n,) once it is a list."""
+
+MAX_WEIGHTS: Final = 200_000_000
+"""0.8 GB of float32; a list from a stranger's file cannot ask for more."""
+MAX_VALUES: Final = 100_000_000
+"""Numbers in one volume, for one picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """The sum that closes a residual block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation of the plan."""
+
+    name: str
+    """``conv1``, ``relu1``, ...: the same in Keras, ONNX, the weights file and the table."""
+    layer: Layer | Add
+    sources: tuple[int, ...]
+    """Positions of the steps whose output this reads; -1 is the picture."""
+    input: Volume
+    output: Volume
+    bias: bool = False
+    """CONV and FC: whether a bias is added. A BN right behind makes it pointless: none then."""
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes by weight name, kernels as in Keras: (rows, columns, maps in, filters)."""
+        shapes: dict[str, tuple[int, ...]]
+        match self.layer:
+            case Conv(filters=None, kernel=kernel):
+                shapes = {"kernel": (*kernel, self.input[2], 1)}
+            case Conv(kernel=kernel):
+                shapes = {"kernel": (*kernel, self.input[2], self.output[2])}
+            case Dense():
+                shapes = {"kernel": (self.input[0], self.output[0])}
+            case BatchNorm():
+                each = (self.output[-1],)
+                return {"gamma": each, "beta": each, "mean": each, "variance": each}
+            case _:
+                return {}
+        return shapes | ({"bias": (self.output[-1],)} if self.bias else {})
+
+    @property
+    def n_weights(self) -> int:
+        """How many numbers this step learns or keeps."""
+        return sum(math.prod(shape) for shape in self.weight_shapes.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A layer list made concrete for a number of classes."""
+
+    network: Network
+    steps: tuple[Step, ...]
+    n_classes: int
+
+    @property
+    def input(self) -> tuple[int, int, int]:
+        """(height, width, channels) of the picture."""
+        given = self.network.input
+        return given.height, given.width, given.channels
+
+    @property
+    def n_outputs(self) -> int:
+        """Width of the last FC: one per class, or 1 for a sigmoid over two classes."""
+        return self.steps[-1].output[0]
+
+    @property
+    def maps_at(self) -> int:
+        """Position of the step that gives the last feature map; -1 is the picture itself."""
+        spatial = [at for at, step in enumerate(self.steps) if len(step.output) == 3]
+        return spatial[-1] if spatial else -1
+
+    @property
+    def features_at(self) -> int:
+        """Position of the step whose output the last FC reads."""
+        return self.steps[-1].sources[0]
+
+    @property
+    def n_weights(self) -> int:
+        """Numbers learned or kept, batch normalisation's averages included."""
+        return sum(step.n_weights for step in self.steps)
+
+    @property
+    def weight_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every weight by its full name, ``conv1/kernel``."""
+        return {
+            f"{step.name}/{name}": shape
+            for step in self.steps
+            for name, shape in step.weight_shapes.items()
+        }
+
+
+def plan(network: Network, n_classes: int) -> Plan:
+    """Make a layer list concrete.
+
+    Parameters
+    ----------
+    network : Network
+        As parsed. It ends in an FC; a SIGMOID or SOFTMAX behind that is allowed and implied.
+    n_classes : int
+        At least 2.
+
+    Returns
+    -------
+    Plan
+        Its last step is the last FC, which gives logits.
+
+    Raises
+    ------
+    LayerListError
+        Code ``layer-list``: a layer does not fit; says what volume stood there and what would fit.
+
+    Examples
+    --------
+    >>> from fieldmark.networks.parser import parse
+    >>> tutorial = parse("INPUT 64x64x3 -> CONV 32 3x3 -> RELU -> POOL 2x2 -> FC 128 -> RELU -> FC")
+    >>> [step.output for step in plan(tutorial, 5).steps]
+    [(62, 62, 32), (62, 62, 32), (31, 31, 32), (30752,), (128,), (128,), (5,)]
+    """
+    return _Builder(network, n_classes).build()
+
+
+@dataclass
+class _Builder:
+    network: Network
+    n_classes: int
+    steps: list[Step] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    n_values: int = 0
+
+    def build(self) -> Plan:
+        body, last = self._without_final_activation()
+        volume = self._place_all(body)
+        self._check_head(last, volume)
+        built = Plan(self.network, tuple(self.steps), self.n_classes)
+        if built.n_weights > MAX_WEIGHTS:
+            self._fail(
+                self.network.input.at,
+                f"The network has {built.n_weights:,} weights; {MAX_WEIGHTS:,} is the most.",
+                hint="use fewer units or filters, or GAP before the FC",
+            )
+        return built
+
+    def _without_final_activation(self) -> tuple[tuple[Item, ...], Dense]:
+        items = self.network.items
+        final: str | None = None
+        if items and isinstance(items[-1], Activation):
+            if items[-1].function not in ("softmax", "sigmoid"):
+                at = items[-1].at
+                self._fail(
+                    at, f"The list ends in {items[-1]}.", hint="end in FC, which gives scores"
+                )
+            final = items[-1].function
+            items = items[:-1]
+        if not items or not isinstance(items[-1], Dense):
+            at = items[-1].at if items else len(self.network.text)
+            self._fail(at, "The last layer is not FC.", hint="end the list in -> FC")
+        last = items[-1]
+        single = last.units == 1
+        if final is not None and single != (final == "sigmoid"):
+            wanted = "SIGMOID goes with FC 1" if final == "sigmoid" else "FC 1 goes with SIGMOID"
+            at = self.network.items[-1].at
+            self._fail(
+                at, f"{final.upper()} does not fit {last}.", hint=f"{wanted}; or leave it out"
+            )
+        return items, last
+
+    def _check_head(self, last: Dense, volume: Volume) -> None:
+        if volume[0] == self.n_classes or (volume[0] == 1 and self.n_classes == 2):
+            return
+        self._fail(
+            last.at,
+            f"The last FC has {volume[0]} units, but there are {self.n_classes} classes.",
+            hint="leave its width out: FC" + (" (or FC 1)" if self.n_classes == 2 else ""),
+        )
+
+    def _place_all(self, items: tuple[Item, ...]) -> Volume:
+        for position, item in enumerate(items):
+            behind = items[position + 1] if position + 1 < len(items) else None
+            match item:
+                case Repeat():
+                    for _ in range(item.times):
+                        self._place_all(item.body)
+                case Residual():
+                    self._place_residual(item)
+                case _:
+                    self._place(item, normalised=isinstance(behind, BatchNorm))
+        return self._volume()
+
+    def _place_residual(self, block: Residual) -> None:
+        start, entered = len(self.steps) - 1, self._volume()
+        self._place_all(block.body)
+        left = self._volume()
+        if left != entered:
+            self._fail(
+                block.at,
+                f"The block takes {shown(entered)} and gives {shown(left)}; the two are added.",
+                hint="use same, step 1 and as many filters as come in; POOL stands outside of {}",
+            )
+        self._append("add", Add(), left, sources=(len(self.steps) - 1, start))
+
+    def _place(self, layer: Layer, *, normalised: bool) -> None:
+        volume = self._volume()
+        if isinstance(layer, Dense) and len(volume) == 3:
+            self._append("flatten", Flatten(), (math.prod(volume),))
+            volume = self._volume()
+        output = self._output(layer, volume)
+        has_bias = isinstance(layer, (Conv, Dense)) and not normalised
+        self._append(_stem(layer), layer, output, bias=has_bias)
+
+    def _output(self, layer: Layer, volume: Volume) -> Volume:
+        match layer:
+            case Conv() | Pool() | GlobalPool() if len(volume) != 3:
+                self._fail(
+                    layer.at,
+                    f"{layer} needs rows and columns; a list of {volume[0]} numbers stands here.",
+                    hint="put it before FLATTEN, GAP, GMP and FC",
+                )
+            case Conv(kernel=kernel, padding=padding, step=step):
+                rows, columns = self._windows(layer, volume, kernel, padding, (step, step))
+                return (rows, columns, volume[2] if layer.filters is None else layer.filters)
+            case Pool(kernel=kernel, padding=padding):
+                return (*self._windows(layer, volume, kernel, padding, layer.steps), volume[2])
+            case GlobalPool():
+                return (volume[2],)
+            case Flatten():
+                return (math.prod(volume),)
+            case Dense(units=units):
+                if units is None and layer is not self.network.items[-1]:
+                    self._check_open_width(layer)
+                return (self.n_classes if units is None else units,)
+            case Activation(function="softmax"):
+                self._fail(layer.at, "SOFTMAX stands only at the end.", hint="use RELU in between")
+        return volume
+
+    def _check_open_width(self, layer: Dense) -> None:
+        behind = self.network.items[-2:]
+        if any(layer is item for item in behind) and isinstance(behind[-1], Activation):
+            return
+        self._fail(layer.at, "Only the last FC may leave its width out.", hint="write FC 128")
+
+    def _windows(
+        self, layer: Conv | Pool, volume: Volume, kernel: Pair, padding: str, steps: Pair
+    ) -> Pair:
+        if padding == "same":
+            return math.ceil(volume[0] / steps[0]), math.ceil(volume[1] / steps[1])
+        if kernel[0] > volume[0] or kernel[1] > volume[1]:
+            largest = f"{min(kernel[0], volume[0])}x{min(kernel[1], volume[1])}"
+            self._fail(
+                layer.at,
+                f"{layer} does not fit: the volume here is {shown(volume)}.",
+                why="A window without border cannot be larger than what it looks at.",
+                hint=f"at most {largest}, or same, or fewer layers that shrink before it",
+            )
+        return (volume[0] - kernel[0]) // steps[0] + 1, (volume[1] - kernel[1]) // steps[1] + 1
+
+    def _volume(self) -> Volume:
+        given = self.network.input
+        return self.steps[-1].output if self.steps else (given.height, given.width, given.channels)
+
+    def _append(
+        self,
+        stem: str,
+        layer: Layer | Add,
+        output: Volume,
+        *,
+        sources: tuple[int, ...] | None = None,
+        bias: bool = False,
+    ) -> None:
+        self.counts[stem] = self.counts.get(stem, 0) + 1
+        name = f"{stem}{self.counts[stem]}"
+        before = self._volume()
+        reads = (len(self.steps) - 1,) if sources is None else sources
+        self.n_values += math.prod(output)
+        if self.n_values > MAX_VALUES:
+            at = getattr(layer, "at", 0)
+            self._fail(at, f"The volumes hold over {MAX_VALUES:,} numbers.", hint="shrink earlier")
+        self.steps.append(Step(name, layer, reads, before, output, bias))
+
+    def _fail(self, at: int, what: str, *, hint: str, why: str = "") -> NoReturn:
+        # A network made by code has no text: print it, and point at its start.
+        text = self.network.text or str(self.network)
+        fail(text, at if self.network.text else 0, what, hint=hint, why=why)
+
+
+def _stem(layer: Layer) -> str:
+    if isinstance(layer, Conv):
+        return "conv" if layer.filters is not None else "dwconv"
+    word = str(layer).split()[0].lower()
+    return "relu6_" if word == "relu6" else word
+
+
+def shown(volume: Volume) -> str:
+    """Print a volume as people do: ``62x62x32``, ``128``."""
+    return "x".join(str(size) for size in volume)
+
+
+def resized(network: Network, height: int, width: int) -> Network:
+    """Return the same list for a picture of another size."""
+    return replace(network, input=replace(network.input, height=height, width=width), text="")
