@@ -1,1 +1,108 @@
-"""fieldmark."""
+"""fieldmark: a folder of labelled examples becomes a convolutional network you can trust.
+
+The public door, opened lazily: ``import fieldmark`` imports the standard library only, and each
+name below imports what it needs when it is first used.
+
+>>> import fieldmark as fm
+>>> str(fm.net("tutorial", size=64))
+'INPUT 64x64x3 -> CONV 32 3x3 -> RELU -> POOL 2x2 -> FC 128 -> RELU -> FC 1'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fieldmark.version import __version__
+
+if TYPE_CHECKING:
+    from fieldmark.config import Settings
+    from fieldmark.errors import (
+        BundleError,
+        ConfigError,
+        DataError,
+        FieldmarkError,
+        GateError,
+        LayerListError,
+        MissingExtra,
+        TrainingDiverged,
+        UnreadableExample,
+        UsageError,
+    )
+    from fieldmark.inference.predictor import Prediction, Predictor, Unread
+    from fieldmark.workflow.dataset import Dataset, load
+    from fieldmark.workflow.measuring import Evaluation, evaluate
+    from fieldmark.workflow.network import Net, net
+    from fieldmark.workflow.run import Run, open_run
+    from fieldmark.workflow.run import open_model as open
+    from fieldmark.workflow.training import train
+
+_WHERE = {
+    "BundleError": "errors",
+    "ConfigError": "errors",
+    "DataError": "errors",
+    "Dataset": "workflow.dataset",
+    "Evaluation": "workflow.measuring",
+    "FieldmarkError": "errors",
+    "GateError": "errors",
+    "LayerListError": "errors",
+    "MissingExtra": "errors",
+    "Net": "workflow.network",
+    "Prediction": "inference.predictor",
+    "Predictor": "inference.predictor",
+    "Run": "workflow.run",
+    "Settings": "config",
+    "TrainingDiverged": "errors",
+    "UnreadableExample": "errors",
+    "Unread": "inference.predictor",
+    "UsageError": "errors",
+    "evaluate": "workflow.measuring",
+    "load": "workflow.dataset",
+    "net": "workflow.network",
+    "open": "workflow.run",
+    "open_run": "workflow.run",
+    "train": "workflow.training",
+}
+"""Public name -> the module that defines it; imported on first use."""
+
+_RENAMED = {"open": "open_model"}
+
+__all__ = [
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "Dataset",
+    "Evaluation",
+    "FieldmarkError",
+    "GateError",
+    "LayerListError",
+    "MissingExtra",
+    "Net",
+    "Prediction",
+    "Predictor",
+    "Run",
+    "Settings",
+    "TrainingDiverged",
+    "Unread",
+    "UnreadableExample",
+    "UsageError",
+    "__version__",
+    "evaluate",
+    "load",
+    "net",
+    "open",
+    "open_run",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'fieldmark' has no attribute {name!r}")
+    value = getattr(import_module(f"fieldmark.{_WHERE[name]}"), _RENAMED.get(name, name))
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

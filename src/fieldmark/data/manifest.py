@@ -7,14 +7,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 Split = Literal["train", "valid", "test"]
 """The three parts. Shown to people as training, validation and test part."""
 
 SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+SPLIT_WORDS: Final[Mapping[str, Split]] = {
+    "train": "train",
+    "training": "train",
+    "training_set": "train",
+    "val": "valid",
+    "valid": "valid",
+    "validation": "valid",
+    "test": "test",
+    "test_set": "test",
+}
+"""The words people use for the parts, in lower case: as folder names and in lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """How far a number measured on a few examples may lie from the truth.
 
-Pure: arrays and counts in, two numbers out; randomness is the generator that is passed in. Memory is
-bounded whatever the number of examples and resamples.
+Pure: arrays and counts in, two numbers out; randomness is the generator that is passed in. Memory
+stays at a few times the examples' own, whatever the number of resamples.
 
 Not here: intervals that correct for bias and skew (BCa), and resampling of whole groups. Both
 intervals below treat examples as independent, so they are too narrow where examples come in groups.

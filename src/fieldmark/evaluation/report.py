@@ -1,8 +1,8 @@
 """The numbers of one model on files it never saw, each with its doubt; JSON in and out.
 
-Pure. :class:`Measurement` is the only kind of number a report accepts, so none is ever shown without
-its interval and its n. What cannot be estimated (a class without test pictures) is named as missing
-and is never a 0 or a NaN.
+Pure. :class:`Measurement` is the only kind of number a report accepts, so none is ever shown
+without its interval and its n. What cannot be estimated (a class without test pictures) is named as
+missing and is never a 0 or a NaN.
 
 The schema is ``fieldmark.report/1``. Fields may be added within it; renaming or removing one raises
 the number, and :meth:`Report.from_dict` keeps reading the old.
@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fieldmark import rng
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation import metrics
 from fieldmark.evaluation.intervals import bootstrap, bootstrap_confusion, wilson
-from fieldmark.evaluation.wording import clip, counted, pad, percent, printable
+from fieldmark.evaluation.wording import clip, columns, counted, pad, percent, printable
 
 SCHEMA: Final = "fieldmark.report/1"
 
@@ -116,8 +117,8 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """One sentence: is it better than knowing nothing but the commonest class?"""
-        simple = f"always answering {printable(self.baseline_class)!r} ({self.baseline.text})"
+        """One sentence on whether this beats knowing nothing but the commonest class."""
+        simple = f'always answering "{printable(self.baseline_class)}" ({self.baseline.text})'
         if self.accuracy.low > self.baseline.high:
             return f"Clearly better than {simple}."
         if self.accuracy.value > self.baseline.value:
@@ -148,7 +149,7 @@ class Report:
             raise _unknown(f"its schema is {fields.get('schema')!r}, not {SCHEMA!r}")
         try:
             return cls(
-                classes=tuple(fields["classes"]),
+                classes=_names(fields["classes"]),
                 accuracy=_measurement(fields["accuracy"]),
                 log_loss=_measurement(fields["log_loss"]),
                 macro_f1=_measurement(fields["macro_f1"]),
@@ -156,7 +157,7 @@ class Report:
                 baseline_class=str(fields["baseline_class"]),
                 per_class=tuple(_class_result(found) for found in fields["per_class"]),
                 confusion=tuple(tuple(int(n) for n in row) for row in fields["confusion"]),
-                missing_classes=tuple(fields["missing_classes"]),
+                missing_classes=_names(fields["missing_classes"]),
                 n=int(fields["n"]),
                 conditions=dict(fields["conditions"]),
             )
@@ -185,16 +186,17 @@ class Report:
         return rows
 
     def _table(self, width: int) -> list[str]:
-        mistakes = {found.name: _mistake(found) for found in self.per_class}
-        # 40 columns hold the two numbers, the count, the margins and the gaps.
-        widest = max((len(text) for text in mistakes.values()), default=0)
-        room = max(12, width - 40 - max(21, widest))
-        wide = min(max(len(printable(name)) for name in (*self.classes, "class")), room)
-        lines = [f"  {pad('class', wide)}   recall      (95 %)       n    most often taken for"]
+        # 35 columns hold the numbers and the gaps; half of the rest at most goes to the mistakes.
+        room = max(12, width - 35)
+        names = max(columns(printable(name)) for name in (*self.classes, "class"))
+        wide = min(names, room - min(room // 2, max(map(_mistake_columns, self.per_class))))
+        heading = "most often taken for" if room - wide >= 20 else "taken for"
+        lines = [f"  {pad('class', wide)}   recall      (95 %)       n    {heading}"]
         for found in self.per_class:
             lines.append(
                 f"  {pad(found.name, wide)}  {found.recall.text:>7}  "
-                f"{found.recall.short_interval:>10}  {found.n:>6,}    {mistakes[found.name]}"
+                f"{found.recall.short_interval:>10}  {found.n:>6,}    "
+                f"{_mistake(found, room - wide)}"
             )
         lines += [
             f"  {pad(name, wide)}  not estimable: no test pictures" for name in self.missing_classes
@@ -293,7 +295,7 @@ def _log_loss(scores: metrics.Probs, truth: metrics.Labels, seed: int) -> Measur
     )
 
 
-def _macro_f1(counts: metrics.NDArray[np.int64], seed: int) -> Measurement:
+def _macro_f1(counts: NDArray[np.int64], seed: int) -> Measurement:
     value = float(metrics.macro_f1_of(counts))
     low, high = bootstrap_confusion(
         counts, metrics.macro_f1_of, rng=rng.derive(seed, "interval", "macro F1")
@@ -319,15 +321,38 @@ def _described(name: str, rates: metrics.ClassRates, classes: tuple[str, ...]) -
     )
 
 
-def _mistake(found: ClassResult) -> str:
-    return (
-        f"{printable(found.mistaken_for[0])} {found.mistaken_for[1]}" if found.mistaken_for else ""
-    )
+def _mistake(found: ClassResult, width: int) -> str:
+    if found.mistaken_for is None:
+        return ""
+    name, n = found.mistaken_for
+    return f"{clip(printable(name), max(1, width - len(f' {n}')))} {n}"
+
+
+def _mistake_columns(found: ClassResult) -> int:
+    name, n = found.mistaken_for or ("", 0)
+    return columns(printable(name)) + len(f" {n}")
 
 
 def _measurement(fields: dict[str, Any]) -> Measurement:
-    known = {field.name for field in dataclasses.fields(Measurement)}
-    return Measurement(**{name: value for name, value in fields.items() if name in known})
+    found = Measurement(
+        name=str(fields["name"]),
+        value=float(fields["value"]),
+        low=float(fields["low"]),
+        high=float(fields["high"]),
+        n=int(fields["n"]),
+        level=float(fields["level"]),
+        method=str(fields["method"]),
+        unit=str(fields["unit"]),
+    )
+    if not np.isfinite([found.value, found.low, found.high]).all():
+        raise ValueError(f"{found.name} is not a finite number")
+    return found
+
+
+def _names(listed: list[str]) -> tuple[str, ...]:
+    if not isinstance(listed, list):
+        raise TypeError(f"{listed!r} is no list of names")
+    return tuple(str(name) for name in listed)
 
 
 def _class_result(fields: dict[str, Any]) -> ClassResult:

@@ -1,4 +1,4 @@
-r"""How numbers and names are written for people, the same on a screen, in a picture and on the page.
+r"""How numbers and names are written for people: the same on a screen, in a picture, on the page.
 
 Pure. Rates are fractions everywhere else and become percentages only here. Names come from folders
 and files that anyone may have written, so :func:`printable` makes them safe to show in one line: a

@@ -17,7 +17,7 @@ Fit = Literal["crop", "pad", "stretch"]
 """How a picture of another shape fills the frame: cut the long side, add borders, or distort."""
 
 DECODE_VERSION = 1
-"""Raised when decoding changes a single pixel, so that no cache or bundle is read with other eyes."""
+"""Raised when decoding changes a single pixel: no cache or bundle is read with other eyes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class Modality(Protocol):
 
     name: str
     suffixes: frozenset[str]
-    """Lower case, with the dot; what :mod:`fieldmark.data.scan` picks up. Content decides, not these."""
+    """Lower case, with the dot: what :mod:`fieldmark.data.scan` picks up; content decides later."""
 
     def decode(self, data: bytes, spec: InputSpec) -> NDArray[np.uint8]:
         """Turn one file's bytes into an array of exactly ``spec.shape``.

@@ -36,8 +36,8 @@ def stride_as_kernel(plan: Plan, seen: Sequence[Sight]) -> Iterator[Hint]:
         match step.layer:
             case Conv(kernel=kernel, step=pace) if pace >= 3 and pace >= min(kernel):
                 text = (
-                    f"{step.name} moves {pace} pixels at a time, so {shown(step.input[:2])} becomes "
-                    f"{shown(step.output[:2])} and most positions are skipped. In Keras, "
+                    f"{step.name} moves {pace} pixels at a time, so {shown(step.input[:2])} "
+                    f"becomes {shown(step.output[:2])} and most positions are skipped. In Keras, "
                     f"Conv2D(32, {pace}, {pace}) means kernel {pace}, step {pace}. Did you mean "
                     f"{shown(kernel)} with step 1?"
                 )
@@ -64,7 +64,7 @@ def _flattened(plan: Plan, source: int) -> Volume | None:
     while source >= 0:
         step = plan.steps[source]
         if step.name.startswith("flatten"):
-            return step.input if step.input[0] * step.input[1] > 1 else None
+            return step.input if len(step.input) == 3 and math.prod(step.input[:2]) > 1 else None
         if isinstance(step.layer, (Dense, Conv, Pool)):
             return None
         source = step.sources[0]
@@ -74,10 +74,10 @@ def _flattened(plan: Plan, source: int) -> Volume | None:
 def small_field(plan: Plan, seen: Sequence[Sight]) -> Iterator[Hint]:
     """Ask: do the last maps see less than half of the picture, each way?"""
     at = plan.maps_at
-    if at < 0 or max(seen[at].field) * 2 > min(plan.input[:2]):
+    if at < 0 or any(seen[at].field[axis] * 2 >= plan.input[axis] for axis in (0, 1)):
         return
     sight = seen[at]
-    more = tuple(sight.field[axis] + 3 * sight.jump[axis] for axis in (0, 1))
+    more = tuple(min(sight.field[axis] + 3 * sight.jump[axis], plan.input[axis]) for axis in (0, 1))
     text = (
         f"After {plan.steps[at].name} one unit sees {shown(sight.field)} of the "
         f"{shown(plan.input[:2])} pixels. One more CONV+POOL block would make that {shown(more)}."

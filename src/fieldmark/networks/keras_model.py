@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldmark import rng
 from fieldmark.networks.layers import (
     Activation,
     BatchNorm,
@@ -133,7 +134,9 @@ def _layer(operation: Operation, seed: int) -> Callable[[Any], Any]:
         case Activation(function=function):
             return keras.layers.Activation(function, name=name)  # type: ignore[no-any-return]
         case Dropout(rate=rate):
-            return keras.layers.Dropout(rate, seed=seed, name=name)  # type: ignore[no-any-return]
+            # Named like every other draw: with one seed for all, they would drop the same places.
+            own = int(rng.derive(seed, "dropout", name).integers(2**31))
+            return keras.layers.Dropout(rate, seed=own, name=name)  # type: ignore[no-any-return]
         case Flatten():
             return keras.layers.Flatten(name=name)  # type: ignore[no-any-return]
         case Dense():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import Any
 
@@ -215,7 +216,8 @@ def _words(step: Step) -> tuple[str, str, str]:
                 _formula(step, kernel),
             )
         case Pool(reduce=reduce, kernel=kernel) as pool:
-            what = f"{reduce} of {shown(kernel)}, step {pool.steps[0]}"
+            pace = pool.steps if len(set(pool.steps)) > 1 else pool.steps[:1]
+            what = f"{reduce} of {shown(kernel)}, step {shown(pace)}"
             return ("POOL" if reduce == "max" else "AVGPOOL"), what, _formula(step, kernel)
         case GlobalPool(reduce=reduce):
             return ("GMP" if reduce == "max" else "GAP"), f"{reduce} of each map", "one per map"
@@ -245,7 +247,8 @@ def _formula(step: Step, kernel: tuple[int, int]) -> str:
     if isinstance(layer, Pool):
         pace = layer.steps[0]
     if getattr(layer, "padding", "valid") == "same":
-        return f"{rows}/{pace} = {out}, same" if pace > 1 else "same size"
+        up = ", rounded up" if rows % pace else ", same"
+        return f"{rows}/{pace} = {out}{up}" if pace > 1 else "same size"
     left = (rows - kernel[0]) % pace
     rest = "" if not left else ", last row unused" if left == 1 else f", last {left} rows unused"
     if isinstance(layer, Pool) and pace == kernel[0]:
@@ -266,11 +269,6 @@ def _count(n: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    lines, line = [], ""
-    for word in text.split(" "):
-        if line and len(line) + 1 + len(word) > width:
-            lines.append(line)
-            line = "   " + word
-        else:
-            line = f"{line} {word}" if line else (word or " ")
-    return [*lines, line]
+    return textwrap.wrap(
+        text, width, subsequent_indent="   ", break_long_words=False, break_on_hyphens=False
+    )

@@ -129,7 +129,8 @@ class Dropout(_Read):
     rate: float
 
     def __str__(self) -> str:
-        return f"DROPOUT {self.rate:g}"
+        # Not :g, which prints small rates as 1e-05; the language has no exponents.
+        return f"DROPOUT {self.rate:.6f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True, slots=True)

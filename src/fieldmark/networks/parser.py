@@ -52,6 +52,8 @@ def fail(text: str, at: int, what: str, *, hint: str, why: str = "") -> NoReturn
     column = at - start
     if column > 50:  # keep the mark on the screen: cut what stands far before it
         line, column = "..." + line[column - 40 :], 43
+    if len(what) > 200:  # it may quote a word as long as the stranger's file
+        what = f"{what[:120]} ... {what[-40:]}"
     where = f"{line[:76]}\n{' ' * column}^"
     raise LayerListError(what, code="layer-list", where=where, why=why, hint=hint)
 
@@ -111,7 +113,7 @@ def parse(text: str) -> Network:
     'INPUT 64x64x3 -> CONV 32 3x3 -> RELU -> FC'
     """
     reader = _Reader(text, _tokens(text))
-    items = reader.items(closing="end", depth=0)
+    items = reader.items(closing="", depth=0)
     if not items or not isinstance(items[0], Input):
         fail(text, 0, "A layer list starts with INPUT.", hint="for example: INPUT 64x64x3 -> ...")
     rest: list[Item] = []
@@ -173,7 +175,7 @@ class _Reader:
             token = self.take()
             if token.kind == "sep":
                 separated = True
-            elif token.text == closing or token.kind == closing:
+            elif token.text == closing:  # the end is the one token without text
                 return tuple(found)
             elif token.kind == "end":
                 self.fail(
@@ -223,6 +225,11 @@ class _Reader:
         match name:
             case "INPUT":
                 item = Input(*given.sizes(3), at=at)
+                if item.channels not in (1, 3):
+                    what = (
+                        f"A picture of {item.channels} channels; 3 (RGB) or 1 (grey) is possible."
+                    )
+                    self.fail(word, what, given.hint)
             case "CONV":
                 item = Conv(given.count(), given.pair(), *given.padding_and_step(), at=at)
             case "DWCONV":
@@ -299,7 +306,9 @@ class _Arguments:
     def sizes(self, n: int) -> tuple[int, int, int]:
         token = self.take("its size")
         parts = token.text.lower().split("x")
-        if len(parts) != n or not all(re.fullmatch(r"0*[1-9][0-9]{0,3}", part) for part in parts):
+        if len(parts) != n or not all(
+            re.fullmatch(r"0{0,3}[1-9][0-9]{0,3}", part) for part in parts
+        ):
             what = f"{token.text!r} is no size of {n} numbers from 1 to 9999."
             self.reader.fail(token, what, self.hint)
         return int(parts[0]), int(parts[1]), int(parts[2]) if n == 3 else 0

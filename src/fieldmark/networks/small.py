@@ -1,4 +1,4 @@
-"""A small network with batch normalisation and a global average, made to be trained on two cores."""
+"""A small network with batch normalisation and a global average, to be trained on two cores."""
 
 from __future__ import annotations
 

@@ -201,6 +201,8 @@ class _Builder:
         return items, last
 
     def _check_head(self, last: Dense, volume: Volume) -> None:
+        if self.n_classes < 2:
+            self._fail(last.at, f"{self.n_classes} classes leave no choice.", hint="give 2 or more")
         if volume[0] == self.n_classes or (volume[0] == 1 and self.n_classes == 2):
             return
         self._fail(

@@ -1,1 +1,6 @@
-"""training."""
+"""Training: the only room that fits a network.
+
+``recipe`` (pure) decides, ``loop`` does, ``schedule`` and ``averaging`` are its arithmetic,
+``events`` is what it says while it runs. ``backend`` prepares Keras and must come before anything
+that imports it. May import: data, networks and below.
+"""

@@ -1,0 +1,79 @@
+"""``fieldmark evaluate``."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fieldmark.cli.options import Json, LabelFrom, Labels, Quiet, RunsFolder
+from fieldmark.cli.screen import screen, shown
+from fieldmark.errors import GateError
+
+if TYPE_CHECKING:
+    from fieldmark.workflow.measuring import Evaluation
+
+
+def evaluate(
+    run: Annotated[str, typer.Argument(help="Run folder, run name, model file.")] = "latest",
+    folder: Annotated[
+        str | None, typer.Argument(help="Labelled pictures; default: the run's own test part.")
+    ] = None,
+    labels: Labels = "",
+    label_from: LabelFrom = "folder",
+    min_accuracy: Annotated[
+        float | None, typer.Option(help="Exit 4 below this accuracy, 0 to 1.", min=0.0, max=1.0)
+    ] = None,
+    csv_: Annotated[
+        str, typer.Option("--csv", help="Write one row per file.", metavar="FILE")
+    ] = "",
+    runs_folder: RunsFolder = "runs",
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Measure a model on labelled pictures, by class name, with intervals.
+
+    Example: fieldmark evaluate latest more-flowers --min-accuracy 0.8
+    """
+    from fieldmark.workflow.measuring import evaluate as measure
+
+    out = screen().settle(as_json=json_, quiet=quiet)
+    found = measure(
+        run, folder, labels=labels or None, label_from=label_from, runs_folder=runs_folder
+    )
+    if json_:
+        unread = [each.to_dict() for each in found.unread]
+        out.json(found.report.to_dict() | {"unread": unread})
+    else:
+        out.results(found.report.lines(out.width))
+    for each in found.unread:
+        out.say(f"{shown(each.file)}  not read   {each.reason} [{each.code}]")
+    if found.unread:
+        reasons = Counter(each.code for each in found.unread)
+        words = ", ".join(f"{n} {code}" for code, n in reasons.most_common())
+        out.say(f"{len(found.unread)} files could not be read and do not count: {words}")
+    if csv_:
+        _write_csv(Path(csv_), found)
+    accuracy = found.report.accuracy
+    if min_accuracy is not None and accuracy.value < min_accuracy:
+        raise GateError(
+            f"The accuracy is {accuracy.text}; at least {100 * min_accuracy:g} % was asked for.",
+            code="min-accuracy",
+            where=f"{found.report.n} pictures, {accuracy.interval}",
+            hint="train longer or with more pictures, or lower --min-accuracy",
+        )
+    return 3 if found.unread else 0
+
+
+def _write_csv(path: Path, found: Evaluation) -> None:
+    with path.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "sha256", "label", "predicted", "score", "correct"])
+        for label, answer in found.predictions:
+            right = int(answer.label == label)
+            writer.writerow(
+                [answer.file, answer.sha256, label, answer.label, f"{answer.score:.6f}", right]
+            )

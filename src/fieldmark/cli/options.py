@@ -1,0 +1,15 @@
+"""Options that several verbs share, worded once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
+Labels = Annotated[str, typer.Option(help="CSV with path,label[,group,split].", metavar="CSV")]
+LabelFrom = Annotated[
+    str, typer.Option(help="folder, or name:REGEX (first group of the file name).")
+]
+RunsFolder = Annotated[str, typer.Option(help="Where runs are looked up.", metavar="FOLDER")]

@@ -1,0 +1,186 @@
+"""What a person, a log or a program sees of a training: bars, lines, or JSON events."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+from fieldmark.cli.screen import Screen, shown
+from fieldmark.training.events import (
+    DataChecked,
+    EpochDone,
+    Event,
+    Planned,
+    Progress,
+    RateFound,
+    RunStarted,
+    Stopped,
+)
+
+_STAGES = {"hash": "reading", "decode": "decoding", "lr": "range test", "epoch": "epoch"}
+_HEAD = " epoch    loss   val loss   accuracy   val accuracy    best"
+REFRESH_S = 0.1
+
+
+class TrainingScreen:
+    """Listens to a training's events and prints them; final.
+
+    On a terminal: a table that grows, and a bar with the time left. Elsewhere: one line per epoch
+    on stderr. With ``--json``: every event but progress as one line on stdout.
+    """
+
+    def __init__(self, screen: Screen) -> None:
+        self.interrupted = False
+        self._screen = screen
+        self._bar: Any = None
+        self._task: Any = None
+        self._stage = ""
+        self._drawn = 0.0
+        self._epoch = 0
+        self._epochs = 0
+        self._times: list[float] = []
+
+    def __enter__(self) -> TrainingScreen:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end_bar()
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        if isinstance(event, Progress):
+            if self._screen.live:
+                self._progress(event)
+            return
+        self._end_bar()
+        if isinstance(event, Stopped):
+            self.interrupted = event.reason == "interrupted"
+        if self._screen.as_json:
+            self._screen.json(event.to_dict())
+        else:
+            for line in self._lines(event):
+                self._screen.say(line)
+
+    def _lines(self, event: Event) -> list[str]:
+        match event:
+            case RunStarted():
+                return [f"Run {shown(event.run)}"]
+            case DataChecked():
+                return _data_lines(event)
+            case Planned():
+                return self._planned_lines(event)
+            case RateFound():
+                return [f"Learning rate {event.lr:.2g} (range test)"]
+            case EpochDone():
+                return self._epoch_lines(event)
+            case Stopped():
+                last = "" if event.reason == "diverged" else f" Best epoch {event.best_epoch}."
+                return [event.text + last + " Now measured once on the test part:", ""]
+            case _:
+                return []
+
+    def _planned_lines(self, event: Planned) -> list[str]:
+        recipe = event.recipe
+        rate = "" if recipe["lr"] is None else f"learning rate {recipe['lr']:.2g}   "
+        epochs = recipe["epochs"] or "as many as the time allows"
+        self._epochs = recipe["epochs"] or 0
+        lines = [
+            f"Network {shown(event.network)} ({event.why}): {event.weights:,} weights, "
+            f"{event.multiply_adds / 1e6:.1f} M multiply-adds a picture",
+            f"{rate}batch {recipe['batch']}   epochs {epochs}   {recipe['threads']} threads   "
+            f"seed {recipe['seed']}",
+        ]
+        return [*lines, "", _HEAD] if self._screen.live else lines
+
+    def _epoch_lines(self, event: EpochDone) -> list[str]:
+        self._epoch, self._epochs = event.epoch, event.epochs
+        self._times.append(event.seconds)
+        if self._screen.live:
+            return [
+                f"{event.epoch:6d}  {event.loss:6.3f}     {event.val_loss:6.3f}    "
+                f"{100 * event.accuracy:5.1f} %        {100 * event.val_accuracy:5.1f} %"
+                + ("       *" if event.best else "")
+            ]
+        return [
+            f"epoch={event.epoch} loss={event.loss:.4f} accuracy={event.accuracy:.4f} "
+            f"val_loss={event.val_loss:.4f} val_accuracy={event.val_accuracy:.4f} "
+            f"seconds={event.seconds:.1f} best={int(event.best)}"
+        ]
+
+    def _progress(self, event: Progress) -> None:
+        now = time.monotonic()
+        last = event.done == event.total
+        if self._bar is not None and not last and now - self._drawn < REFRESH_S:
+            return  # a bar is for eyes; ten times a second is enough
+        self._drawn = now
+        words = _STAGES.get(event.stage, event.stage)
+        if event.stage == "epoch":
+            words = f"epoch {self._epoch + 1}/{self._epochs or '?'}"
+        if self._bar is None or self._stage != event.stage:
+            self._begin_bar(event.stage)
+        loss = "" if event.loss is None else f"loss {event.loss:.3f}"
+        self._bar.update(
+            self._task,
+            description=words,
+            completed=event.done,
+            total=event.total,
+            loss=loss,
+            whole=self._whole(event),
+        )
+
+    def _whole(self, event: Progress) -> str:
+        """Say how long the whole training still takes, from the epochs so far."""
+        if event.stage != "epoch" or not self._times or not self._epochs:
+            return ""
+        each = sum(self._times) / len(self._times)
+        left = each * (self._epochs - self._epoch - event.done / max(event.total, 1))
+        return f"about {_duration(left)} in all"
+
+    def _begin_bar(self, stage: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+
+        self._end_bar()
+        console = Console(stderr=True, no_color=not self._screen.colored)
+        self._bar = Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}", markup=False),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[whole]}", markup=False),
+            console=console,
+            transient=True,
+        )
+        self._bar.start()
+        self._task = self._bar.add_task("", total=None, loss="", whole="")
+        self._stage = stage
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _data_lines(event: DataChecked) -> list[str]:
+    lines = [
+        f"{event.n_used:,} pictures in {len(event.classes)} classes  .  train {event.train:,}  "
+        f"validation {event.valid:,}  test {event.test:,}"
+    ]
+    if event.n_left_out:
+        words = ", ".join(f"{n:,} {code}" for code, n in sorted(event.left_out.items()))
+        lines.append(f"{event.n_left_out:,} of {event.n_found:,} files left out: {words}")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,134 @@
+"""What the verbs print with: results to stdout, the rest to stderr; plain when nobody looks.
+
+Colours only on a terminal, and never where ``NO_COLOR`` is set or ``TERM`` is ``dumb``. Names from
+files may hold anything: control characters are shown, not obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from fieldmark.errors import FieldmarkError
+
+
+class Screen:
+    """The two streams and what may be printed on them; final."""
+
+    _current: ClassVar[Screen | None] = None
+
+    def __init__(self) -> None:
+        self.debug = False
+        self.quiet = False
+        self.as_json = False
+        self._no_color = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+
+    @classmethod
+    def reset(cls) -> Screen:
+        """Start anew; one process may run several command lines in tests."""
+        cls._current = cls()
+        return cls._current
+
+    @classmethod
+    def current(cls) -> Screen:
+        """Return the screen of the running command."""
+        return cls._current or cls.reset()
+
+    def settle(
+        self,
+        *,
+        no_color: bool = False,
+        debug: bool = False,
+        quiet: bool = False,
+        as_json: bool = False,
+    ) -> Screen:
+        """Take the options of a command line."""
+        self._no_color = self._no_color or no_color
+        self.debug = self.debug or debug
+        self.quiet = self.quiet or quiet
+        self.as_json = self.as_json or as_json
+        return self
+
+    @property
+    def colored(self) -> bool:
+        """Whether escape codes may be written to stderr."""
+        return sys.stderr.isatty() and not self._no_color
+
+    @property
+    def live(self) -> bool:
+        """Whether bars may move on stderr."""
+        return sys.stderr.isatty() and not self.quiet and os.environ.get("TERM") != "dumb"
+
+    @property
+    def width(self) -> int:
+        """Columns, at least 60."""
+        return max(60, shutil.get_terminal_size((80, 24)).columns)
+
+    def result(self, text: str) -> None:
+        """Print a result to stdout."""
+        sys.stdout.write(_encodable(text, sys.stdout.encoding) + "\n")
+        sys.stdout.flush()
+
+    def results(self, lines: Iterable[str]) -> None:
+        """Print lines to stdout."""
+        for line in lines:
+            self.result(line)
+
+    def json(self, value: Any) -> None:
+        """Print one JSON value on one line of stdout."""
+        self.result(json.dumps(value, ensure_ascii=False))
+
+    def say(self, text: str) -> None:
+        """Print a message to stderr, unless quiet."""
+        if not self.quiet:
+            self.error([text])
+
+    def error(self, lines: Sequence[str]) -> None:
+        """Print lines to stderr, quiet or not."""
+        for line in lines:
+            sys.stderr.write(_encodable(line, sys.stderr.encoding) + "\n")
+        sys.stderr.flush()
+
+    def next(self, *commands: str) -> None:
+        """Say what to type next, where a person is looking."""
+        if self.quiet or self.as_json or not sys.stdout.isatty():
+            return
+        for at, command in enumerate(commands):
+            self.say(("\nNext:  " if at == 0 else "       ") + command)
+
+
+def screen() -> Screen:
+    """Return the screen of the running command."""
+    return Screen.current()
+
+
+def error_lines(error: FieldmarkError) -> list[str]:
+    """Return an error's four parts as lines."""
+    return [shown(line) for line in f"fieldmark: {error}".split("\n")]
+
+
+def shown(text: str) -> str:
+    r"""Make a name from a file safe to print on one line.
+
+    Examples
+    --------
+    >>> shown("a\nb\x1b[31m")
+    'a\\nb\\x1b[31m'
+    """
+    return "".join(
+        char
+        if char.isprintable()
+        else char.encode("unicode_escape").decode("ascii")
+        if not 0xD800 <= ord(char) <= 0xDFFF
+        else f"\\x{ord(char) & 0xFF:02x}"
+        for char in text
+    )
+
+
+def _encodable(text: str, encoding: str | None) -> str:
+    wanted = encoding or "utf-8"
+    return text.encode(wanted, "backslashreplace").decode(wanted)

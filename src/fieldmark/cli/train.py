@@ -1,0 +1,120 @@
+"""``fieldmark train``."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fieldmark.cli.options import Json, LabelFrom, Labels, Quiet
+from fieldmark.cli.progress import TrainingScreen
+from fieldmark.cli.screen import screen
+
+AUTO = "auto"
+
+
+def train(
+    folder: Annotated[
+        str, typer.Argument(help="Class folders, train/val/test folders of them, or a CSV.")
+    ] = "",
+    net: Annotated[
+        str, typer.Option(help="auto, a catalogue name, a layer list, or a file with one.")
+    ] = "",
+    recipe: Annotated[str, typer.Option(help="tuned, or article: the tutorial's, exactly.")] = "",
+    size: Annotated[str, typer.Option(help="Pixels each way, or auto.")] = "",
+    fit: Annotated[str, typer.Option(help="crop, pad, stretch or auto.")] = "",
+    epochs: Annotated[str, typer.Option(help="Passes over the training part, or auto.")] = "",
+    steps_per_epoch: Annotated[
+        int | None, typer.Option(help="Batches that count as an epoch; 0: one pass.")
+    ] = None,
+    time: Annotated[str, typer.Option(help="Time budget: 90s, 10m, 1h.")] = "",
+    patience: Annotated[str, typer.Option(help="Epochs without progress; 0: never stop.")] = "",
+    batch: Annotated[str, typer.Option(help="Pictures per step, or auto.")] = "",
+    optimizer: Annotated[str, typer.Option(help="adam, adamw, sgd or auto.")] = "",
+    lr: Annotated[str, typer.Option(help="Learning rate; auto: by a range test.")] = "",
+    schedule: Annotated[str, typer.Option(help="constant, one-cycle or auto.")] = "",
+    augment: Annotated[str, typer.Option(help="none, light, strong, article or auto.")] = "",
+    balance: Annotated[str, typer.Option(help="none, or weights: rare classes count more.")] = "",
+    val: Annotated[float | None, typer.Option(help="Share of the validation part.")] = None,
+    test: Annotated[float | None, typer.Option(help="Share of the test part.")] = None,
+    threads: Annotated[str, typer.Option(help="Number of threads, or auto.")] = "",
+    seed: Annotated[int | None, typer.Option(help="Repeats a run exactly.")] = None,
+    labels: Labels = "",
+    label_from: LabelFrom = "",
+    name: Annotated[str, typer.Option(help="Of the run; default: the folder's name.")] = "",
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="Folder of the runs.", metavar="FOLDER")
+    ] = "",
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no decoded pictures.")] = False,
+    config: Annotated[
+        str, typer.Option(help="Settings; a run's config.toml repeats it.", metavar="FILE")
+    ] = "",
+    json_: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Train a classifier, then measure it once on pictures it never saw.
+
+    Example: fieldmark train flowers --net small --time 5m
+    """
+    from fieldmark.config import Settings, read
+    from fieldmark.errors import UsageError
+    from fieldmark.workflow.training import train as train_workflow
+
+    shown = screen().settle(as_json=json_, quiet=quiet)
+    settings = read(Path(config)) if config else Settings()
+    tables: dict[str, dict[str, Any]] = {
+        "data": {"labels": labels, "label_from": label_from, "fit": fit},
+        "split": {"valid": val, "test": test},
+        "net": {"size": _number(size)},
+        "train": {
+            "recipe": recipe,
+            "epochs": _number(epochs),
+            "steps_per_epoch": steps_per_epoch,
+            "time": time,
+            "patience": _number(patience),
+            "batch": _number(batch),
+            "optimizer": optimizer,
+            "lr": _number(lr),
+            "schedule": schedule,
+            "augment": augment,
+            "balance": balance,
+            "threads": _number(threads),
+            "seed": seed,
+        },
+        "run": {"name": name, "out": out, "cache": False if no_cache else None},
+    }
+    for table, values in tables.items():
+        given = {key: value for key, value in values.items() if value not in ("", None)}
+        settings = settings.changed(table, given)
+    if not (folder or settings.data.folder):
+        raise UsageError("No data folder is given.", code="usage", hint="fieldmark train FOLDER")
+    watcher = TrainingScreen(shown)
+    command = shlex.join(["fieldmark", *sys.argv[1:]])
+    with watcher:
+        run = train_workflow(
+            folder or settings.data.folder,
+            net or AUTO,
+            settings=settings,
+            listen=watcher,
+            command=command,
+        )
+    if not json_:
+        shown.results(run.report.lines(shown.width))
+        shown.result("")
+        for path in (run.folder / "report.html", run.bundle):
+            shown.result(str(path))
+        shown.next("fieldmark predict latest PICTURES", "fieldmark evaluate latest OTHER_FOLDER")
+    return 130 if watcher.interrupted else 0
+
+
+def _number(text: str) -> int | float | str:
+    """Read a number where one is written; anything else is left for the settings to refuse."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

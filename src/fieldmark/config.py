@@ -1,0 +1,294 @@
+"""Every setting: typed, explained, with its default; from TOML and back.
+
+Pure but for :func:`read`. Unknown names are refused with the nearest one. ``auto`` means: chosen
+from the data by :mod:`fieldmark.training.recipe`; the file saved in a run holds no ``auto`` any
+more, so that ``fieldmark train --config RUN/config.toml`` repeats it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import math
+import re
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from fieldmark.errors import ConfigError
+
+Auto = Literal["auto"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """What the examples are."""
+
+    folder: str = ""
+    """The data folder, or a CSV file with the columns path, label and perhaps group, split."""
+    labels: str = ""
+    """A CSV file with the labels of the pictures in ``folder``; empty: none."""
+    label_from: str = "folder"
+    """``folder``: the class folder's name. ``name:REGEX``: the first group in the file name."""
+    fit: Literal["auto", "crop", "pad", "stretch"] = "auto"
+    """How a picture of another shape fills the frame."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitSettings:
+    """Which examples are for what, where the folder does not say it."""
+
+    valid: float = 0.15
+    """Share of the validation part, in (0, 1)."""
+    test: float = 0.15
+    """Share of the test part, in (0, 1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetSettings:
+    """The network."""
+
+    name: str = "auto"
+    """A name of the catalogue, or ``layers``."""
+    layers: str = ""
+    """A layer list, when ``name`` is ``layers``."""
+    size: int | Auto = "auto"
+    """Height and width of the pictures the network sees, 8 to 2048 pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """How the network is trained."""
+
+    recipe: Literal["tuned", "article"] = "tuned"
+    """``tuned``: AdamW, one-cycle, averaged weights. ``article``: the tutorial's."""
+    epochs: int | Auto = "auto"
+    """Passes over the training part, at least 1."""
+    steps_per_epoch: int = 0
+    """Batches that count as an epoch; 0: one pass over the training part."""
+    time: str = ""
+    """Time budget such as ``90s``, ``10m`` or ``1h``, decoding included; empty: none."""
+    patience: int | Auto = "auto"
+    """Epochs without a better validation loss before training stops; 0: never."""
+    batch: int | Auto = "auto"
+    """Pictures per step, 1 to 4096."""
+    optimizer: Literal["auto", "adam", "adamw", "sgd"] = "auto"
+    lr: float | Auto = "auto"
+    """Learning rate, the highest one of a schedule, in (0, 10]; ``auto``: by a range test."""
+    schedule: Literal["auto", "constant", "one-cycle"] = "auto"
+    weight_decay: float | Auto = "auto"
+    """Of AdamW, and of SGD; in [0, 1)."""
+    label_smoothing: float | Auto = "auto"
+    """Share of each label given to all classes alike, in [0, 0.5]."""
+    ema: float | Auto = "auto"
+    """Decay per step of the averaged weights that are kept, in [0, 1); 0: no averaging."""
+    augment: Literal["auto", "none", "light", "strong", "article"] = "auto"
+    balance: Literal["none", "weights"] = "none"
+    """``weights``: errors on rare classes count more."""
+    threads: int | Auto = "auto"
+    """Of decoding, training and answering; part of what makes a run repeatable."""
+    seed: int = 0
+    """Of the split, the initial weights, the order and the augmentation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """Where things go."""
+
+    out: str = "runs"
+    """The folder of the run folders."""
+    name: str = ""
+    """Of the run, before its number; empty: the data folder's name."""
+    cache: bool = True
+    """Keep decoded pictures for the next run, in fieldmark's own cache folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All of them; each field is one table of the TOML file."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    split: SplitSettings = field(default_factory=SplitSettings)
+    net: NetSettings = field(default_factory=NetSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    run: RunSettings = field(default_factory=RunSettings)
+
+    def changed(self, table: str, values: Mapping[str, Any]) -> Settings:
+        """Return a copy with some settings of one table replaced; refuses unknown names and types.
+
+        Raises
+        ------
+        ConfigError
+            Codes ``setting-unknown``, ``setting-type``, ``setting-range``.
+        """
+        old = getattr(self, table)
+        checked = {name: _checked(type(old), table, name, value) for name, value in values.items()}
+        changed = dataclasses.replace(self, **{table: dataclasses.replace(old, **checked)})
+        check_ranges(changed)
+        return changed
+
+
+def read(path: Path, base: Settings | None = None) -> Settings:
+    """Read a TOML file on top of ``base`` (default: the defaults).
+
+    Raises
+    ------
+    ConfigError
+        Codes ``config-file``, ``setting-unknown``, ``setting-type``, ``setting-range``.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"The settings file cannot be read: {error}.",
+            code="config-file",
+            where=str(path),
+            hint="a run's config.toml shows what such a file looks like",
+        ) from error
+    return from_tables(tables, base or Settings())
+
+
+def from_tables(tables: Mapping[str, Any], base: Settings) -> Settings:
+    """Put the tables of a parsed TOML file on top of ``base``."""
+    known = [each.name for each in dataclasses.fields(Settings)]
+    for table, values in tables.items():
+        if table not in known or not isinstance(values, dict):
+            raise _unknown(f"table [{table}]", table, known, "the file")
+        base = base.changed(table, values)
+    return base
+
+
+def to_toml(settings: Settings) -> str:
+    """Write settings as TOML; :func:`read` gives them back.
+
+    Examples
+    --------
+    >>> print(to_toml(Settings()).splitlines()[0])
+    [data]
+    """
+    lines: list[str] = []
+    for table in dataclasses.fields(settings):
+        lines.append(f"[{table.name}]")
+        values = getattr(settings, table.name)
+        for each in dataclasses.fields(values):
+            lines.append(f"{each.name} = {_toml(getattr(values, each.name))}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def seconds(text: str) -> float:
+    """Read a duration.
+
+    Examples
+    --------
+    >>> seconds("90s"), seconds("10m"), seconds("1.5h")
+    (90.0, 600.0, 5400.0)
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)", text.strip())
+    if match is None:
+        raise ConfigError(
+            f"{text!r} is no duration.",
+            code="setting-type",
+            where="time",
+            hint="write 90s, 10m or 1h",
+        )
+    return float(match.group(1)) * {"s": 1, "m": 60, "h": 3600}[match.group(2)]
+
+
+_RANGES: dict[tuple[str, str], tuple[float, float]] = {
+    ("split", "valid"): (0.01, 0.8),
+    ("split", "test"): (0.01, 0.8),
+    ("net", "size"): (8, 2048),
+    ("train", "epochs"): (1, 100_000),
+    ("train", "steps_per_epoch"): (0, 10_000_000),
+    ("train", "patience"): (0, 100_000),
+    ("train", "batch"): (1, 4096),
+    ("train", "lr"): (1e-9, 10),
+    ("train", "weight_decay"): (0, 0.999),
+    ("train", "label_smoothing"): (0, 0.5),
+    ("train", "ema"): (0, 0.99999),
+    ("train", "threads"): (1, 1024),
+    ("train", "seed"): (0, 2**32 - 1),
+}
+
+
+def check_ranges(settings: Settings) -> None:
+    """Refuse numbers that make no sense.
+
+    Raises
+    ------
+    ConfigError
+        Code ``setting-range``.
+    """
+    for (table, name), (low, high) in _RANGES.items():
+        value = getattr(getattr(settings, table), name)
+        if value != "auto" and not low <= value <= high:
+            raise ConfigError(
+                f"{name} is {value}, but must lie between {low:g} and {high:g}.",
+                code="setting-range",
+                where=f"[{table}] {name}",
+                hint="choose a value in that range, or leave it out",
+            )
+    if settings.train.time:
+        seconds(settings.train.time)
+
+
+def _checked(owner: type, table: str, name: str, value: Any) -> Any:
+    hints = get_type_hints(owner)
+    if name not in hints:
+        raise _unknown(f"setting {name!r} in [{table}]", name, list(hints), f"[{table}]")
+    if _fits(value, hints[name]):
+        return float(value) if hints[name] is float else value
+    wanted = " or ".join(_words(hints[name]))
+    raise ConfigError(
+        f"{name} = {value!r} is not possible.",
+        code="setting-type",
+        where=f"[{table}] {name}",
+        hint=f"one of: {wanted}",
+    )
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, option) for option in get_args(hint))
+    if origin is Literal:
+        return value in get_args(hint)
+    if hint is float:
+        return (
+            isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        )
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+
+
+def _words(hint: Any) -> list[str]:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        return [word for option in get_args(hint) for word in _words(option)]
+    if origin is Literal:
+        return [str(option) for option in get_args(hint)]
+    return [{int: "a whole number", float: "a number", str: "a text"}.get(hint, hint.__name__)]
+
+
+def _unknown(what: str, name: str, known: list[str], where: str) -> ConfigError:
+    near = difflib.get_close_matches(name, known, n=1)
+    guess = f"Did you mean {near[0]!r}? " if near else ""
+    return ConfigError(
+        f"Unknown {what}.",
+        code="setting-unknown",
+        where=where,
+        hint=f"{guess}Known: {', '.join(known)}.",
+    )
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped too.
+        return json.dumps(value).replace("\x7f", "\\u007f")
+    return repr(value)

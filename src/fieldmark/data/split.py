@@ -1,0 +1,224 @@
+"""Give every example its part, training, validation or test: once, and on the record.
+
+Pure: takes a manifest with hashes, returns a new one; reads no file. What it promises:
+
+* Two examples that share a group, or whose files are byte for byte the same, are never on two
+  sides, even when their labels differ.
+* Every class is in every part that is drawn here, in about the fractions asked for.
+* Order comes from a hash of the group or content, not from names or positions, so that renaming
+  files changes nothing and adding files moves only the few others that lie at a boundary.
+* A part that came with the folder is never touched; only parts that are missing are taken out of
+  the training part. Copies across ready-made parts stay where they are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from fieldmark import rng
+from fieldmark.data.manifest import SPLITS, Example, Manifest, Split
+from fieldmark.errors import DataError, UsageError
+
+MIN_EXAMPLES: Final = 5
+"""Per class, where all three parts are drawn here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """Examples that stay together, by their positions in the manifest."""
+
+    key: str
+    members: tuple[int, ...]
+    label: str
+    """The label most of them have; it says in which class's share they count."""
+
+
+def assign(
+    manifest: Manifest, *, fractions: tuple[float, float, float] = (0.70, 0.15, 0.15), seed: int
+) -> Manifest:
+    """Return the manifest with every example in one part.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        With hashes. Examples may already have parts: all of them, or none.
+    fractions : (float, float, float), default=(0.70, 0.15, 0.15)
+        Training, validation and test; above 0, with the sum 1. Of the missing parts only: with a
+        ready-made test part, validation is ``valid / (train + valid)`` of the training part.
+    seed : int
+        Another seed draws other parts.
+
+    Returns
+    -------
+    Manifest
+        The same examples in the same order, each with a part.
+
+    Raises
+    ------
+    DataError
+        ``too-few`` when a class cannot be in every part, ``split-partly-given`` when some examples
+        have a part and others do not, ``no-train-part``.
+    UsageError
+        ``fractions``, or ``not-hashed``.
+    """
+    if not all(0 < share < 1 for share in fractions) or abs(sum(fractions) - 1) > 1e-6:
+        raise UsageError(
+            f"The parts were asked to be {fractions}; each must be above 0 and their sum 1.",
+            code="fractions",
+            hint="for example --val 0.15 --test 0.15",
+        )
+    given = {example.split for example in manifest.examples}
+    if None in given and len(given) > 1:
+        raise DataError(
+            "some pictures have a part and others have none.",
+            code="split-partly-given",
+            where=str(manifest.root),
+            why="A test part chosen by hand and one drawn by chance do not mix.",
+            hint="fill the column split in every line, or leave it out",
+        )
+    if given and given != {None} and "train" not in given:
+        raise DataError(
+            "there is a validation or test part, but no training part.",
+            code="no-train-part",
+            where=str(manifest.root),
+            hint="name the folder or part to learn from: train",
+        )
+    wanted = dict(zip(SPLITS, fractions, strict=True))
+    missing: list[Split] = [s for s in reversed(SPLITS) if s not in given and s != "train"]
+    if not manifest.examples or not missing:
+        return manifest
+    # A part that is there takes no share of the training part.
+    whole = wanted["train"] + sum(wanted[split] for split in missing)
+    shares: dict[Split, float] = {split: wanted[split] / whole for split in missing}
+    drawn = _draw(manifest, shares, seed)
+    examples = tuple(
+        dataclasses.replace(example, split=drawn[at]) if at in drawn else example
+        for at, example in enumerate(manifest.examples)
+    )
+    return manifest.with_examples(examples)
+
+
+def _draw(manifest: Manifest, shares: dict[Split, float], seed: int) -> dict[int, Split]:
+    """Return the part of every example that has none yet or is in the training part."""
+    open_ = [at for at, e in enumerate(manifest.examples) if e.split in (None, "train")]
+    if any(not manifest.examples[at].sha256 for at in open_):
+        raise UsageError(
+            "The parts cannot be drawn before the files have been read.",
+            code="not-hashed",
+            why="Equal files must stay together, and their names do not tell.",
+            hint="call scan.hash_contents first",
+        )
+    units = _units(manifest, open_)
+    _check_sizes(manifest, units, n_parts=len(shares) + 1)
+    ranks = _ranks(units, seed)
+    by_class: dict[str, list[_Unit]] = defaultdict(list)
+    for unit in sorted(units, key=lambda unit: (ranks[unit.key], unit.key)):
+        by_class[unit.label].append(unit)
+    return {
+        at: split
+        for members in by_class.values()
+        for unit, split in _cut(members, shares)
+        for at in unit.members
+    }
+
+
+def _units(manifest: Manifest, positions: list[int]) -> list[_Unit]:
+    """Join examples that share a group or a content, directly or through others (union-find)."""
+    parent = {at: at for at in positions}
+
+    def root(at: int) -> int:
+        while parent[at] != at:
+            parent[at] = parent[parent[at]]
+            at = parent[at]
+        return at
+
+    first: dict[str, int] = {}
+    for at in positions:
+        for key in _keys(manifest.examples[at]):
+            parent[root(at)] = root(first.setdefault(key, at))
+    members: dict[int, list[int]] = defaultdict(list)
+    for at in positions:
+        members[root(at)].append(at)
+    order = {name: index for index, name in enumerate(manifest.classes)}
+    units = []
+    for together in members.values():
+        counts = Counter(manifest.examples[at].label for at in together)
+        label = min(counts, key=lambda name: (-counts[name], order.get(name, -1), name))
+        # "group:..." sorts before "sha:...": a group keeps its rank whichever of its files are
+        # there.
+        key = min(key for at in together for key in _keys(manifest.examples[at]))
+        units.append(_Unit(key, tuple(together), label))
+    return units
+
+
+def _keys(example: Example) -> tuple[str, ...]:
+    content = f"sha:{example.sha256}"
+    return (f"group:{example.group}", content) if example.group else (content,)
+
+
+def _ranks(units: list[_Unit], seed: int) -> dict[str, float]:
+    ids = np.array(
+        [
+            int.from_bytes(hashlib.blake2b(unit.key.encode(), digest_size=8).digest(), "little")
+            for unit in units
+        ],
+        dtype=np.uint64,
+    )
+    draws = rng.uniforms(seed, "split", ids=ids, n_draws=1)[:, 0]
+    return {unit.key: float(draw) for unit, draw in zip(units, draws, strict=True)}
+
+
+def _cut(units: list[_Unit], shares: dict[Split, float]) -> list[tuple[_Unit, Split]]:
+    """Cut one class's ranked units: small parts first, one unit at least, the rest to train."""
+    n_examples = sum(len(unit.members) for unit in units)
+    # A group larger than a whole part would swallow it; it goes to the training part, if enough
+    # remain.
+    limit = max(1.0, max(shares.values()) * n_examples)
+    small = [unit for unit in units if len(unit.members) <= limit]
+    if len(small) <= len(shares):
+        small = sorted(units, key=lambda unit: len(unit.members))
+    middles = np.cumsum([len(unit.members) for unit in small]) - np.array(
+        [len(unit.members) / 2 for unit in small]
+    )
+    placed: dict[str, Split] = {}
+    start, until, left = 0, 0.0, len(shares)
+    for split, share in shares.items():
+        until += share * n_examples
+        # Leave one unit for each part still to come, the training part included.
+        stop = min(max(int(np.sum(middles < until)), start + 1), len(small) - left)
+        placed.update((unit.key, split) for unit in small[start:stop])
+        start, left = stop, left - 1
+    return [(unit, placed.get(unit.key, "train")) for unit in units]
+
+
+def _check_sizes(manifest: Manifest, units: list[_Unit], n_parts: int) -> None:
+    examples = Counter(manifest.examples[at].label for unit in units for at in unit.members)
+    groups = Counter(unit.label for unit in units)
+    enough = MIN_EXAMPLES if n_parts == len(SPLITS) else n_parts
+    few = {name: examples[name] for name in manifest.classes if examples[name] < enough}
+    if few:
+        raise _too_few(manifest, few, f"fewer than {enough} examples", enough)
+    few = {name: groups[name] for name in manifest.classes if groups[name] < n_parts}
+    if few:
+        what = f"fewer than {n_parts} groups that can be separated"
+        raise _too_few(manifest, few, what, n_parts)
+
+
+def _too_few(manifest: Manifest, few: dict[str, int], what: str, enough: int) -> DataError:
+    named = sorted(few, key=lambda name: (few[name], name))
+    shown = ", ".join(f"{name} ({few[name]})" for name in named[:8])
+    more = f" and {len(named) - 8} more" if len(named) > 8 else ""
+    number, verb = len(manifest.classes), "has" if len(few) == 1 else "have"
+    return DataError(
+        f"{len(few)} of {number} classes {verb} {what}: {shown}{more}.",
+        code="too-few",
+        where=str(manifest.root),
+        why=f"fieldmark needs {enough} per class so that each can be learned and tested honestly.",
+        hint="add examples, or merge the class into another",
+    )

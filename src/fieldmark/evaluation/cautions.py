@@ -1,0 +1,108 @@
+"""What a reader must know before trusting the numbers, in sentences.
+
+Pure. Each warning is one sentence with its numbers and, where there is one, the way out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from fieldmark.evaluation.report import Report
+from fieldmark.evaluation.wording import counted, percent, printable
+
+SMALL_TEST: Final = 100
+"""Test pictures; with fewer, even 90 % right is uncertain by more than 5 points either way."""
+SMALL_CLASS: Final = 10
+"""Test pictures of one class; with fewer, its recall is uncertain by about 25 points."""
+IMBALANCE: Final = 5
+"""How many times more training pictures the largest class may have than the smallest."""
+BY_HEART: Final = 0.15
+"""Training accuracy above validation accuracy at the epoch that was kept."""
+_NAMES_SHOWN = 5
+
+
+def cautions(
+    report: Report, counts: Mapping[str, Mapping[str, int]], kept_epoch: Mapping[str, float]
+) -> tuple[str, ...]:
+    """Say what limits the numbers of a report; nothing when nothing does.
+
+    Parameters
+    ----------
+    report : Report
+        The numbers on the test part.
+    counts : mapping of str to mapping of str to int
+        Class name to examples per part (``train``); may be empty.
+    kept_epoch : mapping of str to float
+        ``accuracy`` and ``val_accuracy`` at the epoch whose weights were kept; may be empty.
+
+    Returns
+    -------
+    tuple of str
+        Most important first.
+    """
+    said = [
+        _not_better(report),
+        _missing(report),
+        _small_test(report),
+        _small_classes(report),
+        _imbalance(counts),
+        _by_heart(kept_epoch),
+    ]
+    return tuple(sentence for sentence in said if sentence)
+
+
+def _not_better(report: Report) -> str:
+    return "" if report.accuracy.low > report.baseline.high else report.verdict
+
+
+def _missing(report: Report) -> str:
+    if not report.missing_classes:
+        return ""
+    names = _names(report.missing_classes)
+    return f"Not estimable, because there are no test pictures of it: {names}."
+
+
+def _small_test(report: Report) -> str:
+    if report.n >= SMALL_TEST:
+        return ""
+    return (
+        f"The test part holds only {counted(report.n)}: "
+        f"one picture more or less moves the accuracy by {100 / report.n:.1f} points."
+    )
+
+
+def _small_classes(report: Report) -> str:
+    few = [f"{printable(one.name)} ({one.n})" for one in report.per_class if one.n < SMALL_CLASS]
+    if not few:
+        return ""
+    return f"Fewer than {SMALL_CLASS} test pictures, so hardly measured: {_names(few)}."
+
+
+def _imbalance(counts: Mapping[str, Mapping[str, int]]) -> str:
+    sizes = {name: parts.get("train", 0) for name, parts in counts.items()}
+    if not sizes or max(sizes.values()) <= IMBALANCE * min(sizes.values()):
+        return ""
+    large, small = max(sizes, key=sizes.__getitem__), min(sizes, key=sizes.__getitem__)
+    return (
+        f"Unequal classes: {counted(sizes[large])} of {printable(large)} for training, "
+        f"but {sizes[small]:,} of {printable(small)}. Read the table per class."
+    )
+
+
+def _by_heart(kept_epoch: Mapping[str, float]) -> str:
+    if not {"accuracy", "val_accuracy"} <= set(kept_epoch):
+        return ""
+    training, validation = kept_epoch["accuracy"], kept_epoch["val_accuracy"]
+    if not training - validation > BY_HEART:
+        return ""
+    return (
+        f"Training {percent(training)}, validation {percent(validation)}: the network has learned "
+        "the training pictures by heart. Try --augment strong, or more pictures."
+    )
+
+
+def _names(names: tuple[str, ...] | list[str]) -> str:
+    shown = ", ".join(printable(name) for name in names[:_NAMES_SHOWN])
+    rest = len(names) - _NAMES_SHOWN
+    return f"{shown} and {rest} more" if rest > 0 else shown

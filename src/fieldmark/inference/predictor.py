@@ -1,0 +1,353 @@
+"""A model file answering: from a file's bytes to a label with its score.
+
+One way in for training's last measurement, the command line, Python and a server, so all of them
+give the same answer: decode with the model's spec, run its network, divide the logits by its
+temperature, softmax, name the classes. Opening runs the golden inputs first; after that the same
+bytes give the same answer. Reads the files it is given and writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark import bundle as bundles
+from fieldmark.bundle import Bundle
+from fieldmark.errors import BundleError, UnreadableExample, UsageError
+from fieldmark.inference.prediction import LabelScore, Prediction, Unread
+from fieldmark.inference.runtime import Runtime, open_runtime
+from fieldmark.modalities.base import InputSpec, Modality
+
+__all__ = [
+    "GOLDEN_TOLERANCE",
+    "MAX_FILE_BYTES",
+    "LabelScore",
+    "Prediction",
+    "Predictor",
+    "Unread",
+]
+
+GOLDEN_TOLERANCE: Final = 1e-3
+"""The largest difference of a score between the machine that wrote a model and this one."""
+
+MAX_FILE_BYTES: Final = 200_000_000
+"""A larger file is no picture that anyone meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    file: str
+    sha256: str
+    pixels: NDArray[np.uint8]
+    ms: float
+
+
+class Predictor:
+    """One opened model; final. Safe to call from several threads.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What answers; :meth:`open` reads it from a file.
+    runtime : Runtime
+        What runs its network.
+    modality : Modality, optional
+        What decodes; pictures by default.
+
+    Examples
+    --------
+    ::
+
+        predictor = Predictor.open("birds.fieldmark")
+        answer = predictor.predict("heron.jpg")
+        print(answer.label, answer.score)
+    """
+
+    def __init__(
+        self, bundle: Bundle, runtime: Runtime, *, modality: Modality | None = None
+    ) -> None:
+        if modality is None:
+            from fieldmark.modalities import MODALITIES
+
+            modality = MODALITIES["image"]
+        self._bundle = bundle
+        self._runtime = runtime
+        self._modality = modality
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str,
+        *,
+        threads: int = 0,
+        verify: bool = True,
+        modality: Modality | None = None,
+    ) -> Predictor:
+        """Read a model file, open its network and let it prove itself.
+
+        Parameters
+        ----------
+        path : Path or str
+            A ``.fieldmark`` file.
+        threads : int, default=0
+            Of the network; 0 lets the engine choose.
+        verify : bool, default=True
+            Run the golden inputs; see :meth:`verify`.
+        modality : Modality, optional
+            What decodes; pictures by default.
+
+        Raises
+        ------
+        UsageError
+            ``no-model``: there is no such file.
+        BundleError
+            ``model-damaged``, ``model-newer``, ``model-unsafe`` or ``golden-mismatch``.
+        """
+        bundle = bundles.read(path)
+        try:
+            runtime = open_runtime(bundle.onnx, threads=threads)
+            predictor = cls(bundle, runtime, modality=modality)
+            if verify:
+                predictor.verify()
+        except BundleError as error:
+            error.where = error.where or str(path)
+            raise
+        return predictor
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._bundle.name
+
+    @property
+    def model_id(self) -> str:
+        """``sha256:`` and 64 hex digits; empty for a bundle that was never written."""
+        return self._bundle.model_id
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names, in the order of the columns of :meth:`scores`."""
+        return self._bundle.classes
+
+    @property
+    def spec(self) -> InputSpec:
+        """The array that the network accepts, and how a file becomes it."""
+        return self._bundle.spec
+
+    @property
+    def bundle(self) -> Bundle:
+        """Everything else that is in the file."""
+        return self._bundle
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs the network; gives feature maps too."""
+        return self._runtime
+
+    def verify(self) -> float:
+        """Run the golden inputs and return the largest difference from their scores.
+
+        Raises
+        ------
+        BundleError
+            ``golden-mismatch`` above :data:`GOLDEN_TOLERANCE`.
+        """
+        expected = self._bundle.golden_scores
+        found = self.scores(self._bundle.golden_inputs)
+        worst = float(np.abs(found - expected).max())
+        if worst > GOLDEN_TOLERANCE:
+            raise BundleError(
+                f"The model's own examples score differently here, by up to {worst:.4f}; "
+                f"{GOLDEN_TOLERANCE} is allowed.",
+                code="golden-mismatch",
+                why="Its answers on this machine would not be those that were measured.",
+                hint="copy the file again; if that does not help, upgrade onnxruntime",
+            )
+        return worst
+
+    def scores(self, pixels: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
+        """Score decoded pictures.
+
+        Parameters
+        ----------
+        pixels : uint8 array of shape (n, height, width, channels)
+            As the modality decodes them with :attr:`spec`; may be memory-mapped.
+        batch : int, default=64
+            Pictures per run of the network; changes the memory used and nothing else.
+
+        Returns
+        -------
+        float32 array of shape (n, n_classes)
+            softmax(logits / temperature); rows sum to 1.
+
+        Raises
+        ------
+        UsageError
+            ``wrong-input`` for another shape or type; ``batch-size`` below 1.
+        BundleError
+            ``model-damaged`` if the network gives something that is not one finite number per
+            class.
+        """
+        _check_batch(batch)
+        found = np.empty((len(pixels), len(self.classes)), dtype=np.float32)
+        for start in range(0, len(pixels), batch):
+            part = pixels[start : start + batch]
+            logits = self._runtime.run(part, ("logits",)).logits
+            expected = (len(part), len(self.classes))
+            if logits is None or logits.shape != expected or not np.isfinite(logits).all():
+                raise BundleError(
+                    "The network does not give one finite number per class.",
+                    code="model-damaged",
+                    why="No score can be made of that.",
+                    hint="train again, or write the model file anew from its run",
+                )
+            found[start : start + batch] = _softmax(logits, self._bundle.temperature)
+        return found
+
+    def predict(self, source: Path | str | bytes) -> Prediction:
+        """Answer one file, or the bytes of one.
+
+        Raises
+        ------
+        UnreadableExample
+            With the reason as its code; ``no-file`` where there is none.
+        """
+        return self._answer([self._decode(source)])[0]
+
+    def predict_files(
+        self, paths: Iterable[Path | str], *, threads: int = 2, batch: int = 64
+    ) -> Iterator[Prediction | Unread]:
+        """Answer many files, in their order; a file that cannot be read fails alone.
+
+        Parameters
+        ----------
+        paths : iterable of Path or str
+            May be endless: at most two batches are in memory.
+        threads : int, default=2
+            That decode, while the network runs on the files before.
+        batch : int, default=64
+            Files per run of the network.
+
+        Yields
+        ------
+        Prediction or Unread
+            One for every path.
+
+        Raises
+        ------
+        UsageError
+            ``batch-size`` below 1.
+        """
+        _check_batch(batch)
+        waiting: deque[Future[_Decoded | Unread]] = deque()
+        todo = iter(paths)
+        pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="fieldmark-decode")
+        try:
+            while True:
+                more = islice(todo, 2 * batch - len(waiting))
+                waiting.extend(pool.submit(self._try_decode, path) for path in more)
+                if not waiting:
+                    return
+                done = [waiting.popleft().result() for _ in range(min(batch, len(waiting)))]
+                answers = iter(self._answer([one for one in done if isinstance(one, _Decoded)]))
+                yield from (one if isinstance(one, Unread) else next(answers) for one in done)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def _try_decode(self, path: Path | str) -> _Decoded | Unread:
+        try:
+            return self._decode(path)
+        except UnreadableExample as error:
+            return Unread(str(path), error.code, error.what)
+
+    def _decode(self, source: Path | str | bytes) -> _Decoded:
+        started = time.perf_counter()
+        data = source if isinstance(source, bytes) else _read(source)
+        pixels = self._modality.decode(data, self.spec)
+        return _Decoded(
+            file="" if isinstance(source, bytes) else str(source),
+            sha256=hashlib.sha256(data).hexdigest(),
+            pixels=pixels,
+            ms=1000 * (time.perf_counter() - started),
+        )
+
+    def _answer(self, decoded: Sequence[_Decoded]) -> list[Prediction]:
+        if not decoded:
+            return []
+        started = time.perf_counter()
+        scores = self.scores(np.stack([one.pixels for one in decoded]), batch=len(decoded))
+        ms = 1000 * (time.perf_counter() - started) / len(decoded)
+        return [
+            Prediction(
+                file=one.file,
+                sha256=one.sha256,
+                scores=self._ranked(row),
+                model_name=self.name,
+                model_id=self.model_id,
+                ms=one.ms + ms,
+            )
+            for one, row in zip(decoded, scores, strict=True)
+        ]
+
+    def _ranked(self, row: NDArray[np.float32]) -> tuple[LabelScore, ...]:
+        order = np.argsort(-row, kind="stable")  # stable: equal scores stay in class order
+        return tuple(LabelScore(self.classes[i], float(row[i])) for i in order)
+
+
+def _check_batch(batch: int) -> None:
+    if batch < 1:
+        raise UsageError(
+            f"The batch was asked to have {batch} pictures.",
+            code="batch-size",
+            hint="1 or more; it changes speed and memory only",
+        )
+
+
+def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
+    scaled = logits.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _read(path: Path | str) -> bytes:
+    try:
+        return _read_regular(path)
+    except UnreadableExample:
+        raise
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in it
+        raise UnreadableExample("there is no such file", code="no-file") from error
+    except PermissionError as error:
+        raise UnreadableExample("no permission to read it", code="no-permission") from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UnreadableExample(f"cannot be read ({reason})", code="unreadable") from error
+
+
+def _read_regular(path: Path | str) -> bytes:
+    # Without O_NONBLOCK, opening a pipe would wait for its writer.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise UnreadableExample("not a file", code="no-file")
+        with open(handle, "rb", closefd=False) as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(handle)
+    if len(data) > MAX_FILE_BYTES:
+        megabytes = MAX_FILE_BYTES // 10**6
+        raise UnreadableExample(f"the file has more than {megabytes} MB", code="too-big")
+    return data

@@ -1,0 +1,161 @@
+"""The run folder: numbered, never reused, every file written whole or not at all.
+
+``runs/<name>-<n>/`` holds one training; ``runs/latest.txt`` names the newest. A run is *finished*
+once it holds its bundle. Nothing here knows what the files mean.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from fieldmark.errors import UsageError
+
+LATEST: Final = "latest"
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file so that a kill at any moment leaves the old one or the new one whole.
+
+    A temporary name in the same folder, fsync, rename, fsync of the folder.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows cannot open a folder; its rename is already durable in order
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """One run's folder."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """``flowers-1``."""
+        return self.path.name
+
+    @property
+    def bundle(self) -> Path:
+        """Where the model file is, or will be."""
+        return self.path / f"{self.name}.fieldmark"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the model file is there."""
+        return self.bundle.is_file()
+
+    def write(self, name: str, content: bytes | str) -> Path:
+        """Write one file whole; parents are made."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, content)
+        return path
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Write a value as JSON, two spaces, keys in the order given."""
+        return self.write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def create(parent: Path, name: str) -> RunFolder:
+    """Make the next numbered folder and name it the latest.
+
+    Parameters
+    ----------
+    parent : Path
+        Usually ``runs``; made if missing.
+    name : str
+        Usually the data folder's name; anything but letters, digits, ``.``, ``_`` and ``-``
+        becomes ``-``.
+
+    Returns
+    -------
+    RunFolder
+        Freshly made; two processes never get the same one.
+    """
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    parent.mkdir(parents=True, exist_ok=True)
+    pattern = re.compile(re.escape(plain) + r"-([0-9]+)")
+    taken = [int(m.group(1)) for each in parent.iterdir() if (m := pattern.fullmatch(each.name))]
+    number = max(taken, default=0) + 1
+    while True:
+        path = parent / f"{plain[:80]}-{number}"
+        try:
+            path.mkdir()
+        except FileExistsError:
+            number += 1
+            continue
+        write_whole(parent / f"{LATEST}.txt", path.name + "\n")
+        return RunFolder(path)
+
+
+def find(thing: str | Path, parent: Path) -> Path:
+    """Return the bundle that ``thing`` means: a file, a run folder, a run's name, or ``latest``.
+
+    Raises
+    ------
+    UsageError
+        Code ``no-run``.
+    """
+    text = str(thing)
+    if text == LATEST:
+        text = _latest(parent)
+    for path in (Path(text), parent / text):
+        if path.is_dir() and RunFolder(path.resolve()).finished:
+            return RunFolder(path.resolve()).bundle
+        if path.is_file():
+            return path
+    known = [run.name for run in listed(parent) if run.finished]
+    raise UsageError(
+        f"There is no finished run and no model file {text!r}.",
+        code="no-run",
+        where=f"this folder and {parent}",
+        hint=f"one of: {', '.join(known[-5:])}" if known else "fieldmark train FOLDER makes one",
+    )
+
+
+def _latest(parent: Path) -> str:
+    try:
+        name = (parent / f"{LATEST}.txt").read_text(encoding="utf-8").strip()
+    except OSError:
+        return LATEST
+    if RunFolder(parent / name).finished:
+        return name
+    finished = [run for run in listed(parent) if run.finished]
+    return finished[-1].name if finished else name
+
+
+def listed(parent: Path) -> list[RunFolder]:
+    """List the run folders of ``parent``, oldest first."""
+    if not parent.is_dir():
+        return []
+    found = [
+        RunFolder(path)
+        for path in parent.iterdir()
+        if path.is_dir() and re.search(r"-[0-9]+$", path.name)
+    ]
+    return sorted(found, key=lambda run: (run.path.stat().st_mtime_ns, run.name))

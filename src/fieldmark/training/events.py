@@ -1,0 +1,133 @@
+"""What a training says while it runs: values, for a screen, a log or a test to listen to."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened; ``name`` is its stable word in JSON."""
+
+    name: ClassVar[str] = "event"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {"event": self.name} | dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A run has its folder."""
+
+    name: ClassVar[str] = "run_started"
+    run: str
+    folder: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress(Event):
+    """Some of a counted amount of work is done; not logged."""
+
+    name: ClassVar[str] = "progress"
+    stage: str
+    """``hash``, ``decode``, ``lr``, ``epoch``."""
+    done: int
+    total: int
+    loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataChecked(Event):
+    """The data is read and split."""
+
+    name: ClassVar[str] = "data_checked"
+    n_found: int
+    n_used: int
+    n_left_out: int
+    left_out: dict[str, int]
+    """How many files by reason."""
+    train: int
+    valid: int
+    test: int
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned(Event):
+    """The network and the recipe are fixed."""
+
+    name: ClassVar[str] = "planned"
+    network: str
+    layers: str
+    why: str
+    weights: int
+    multiply_adds: int
+    recipe: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateFound(Event):
+    """The range test is done."""
+
+    name: ClassVar[str] = "lr_found"
+    lr: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochDone(Event):
+    """One epoch with its numbers; losses in nats, accuracies in [0, 1]."""
+
+    name: ClassVar[str] = "epoch"
+    epoch: int
+    """1 for the first."""
+    epochs: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    lr: float
+    seconds: float
+    """Of training and validation together."""
+    train_seconds: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped(Event):
+    """Training is over."""
+
+    name: ClassVar[str] = "early_stop"
+    reason: str
+    """``done``, ``patience``, ``time``, ``interrupted`` or ``diverged``."""
+    text: str
+    best_epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated(Event):
+    """The test part was measured."""
+
+    name: ClassVar[str] = "evaluated"
+    report: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished(Event):
+    """Everything is written."""
+
+    name: ClassVar[str] = "run_finished"
+    folder: str
+    bundle: str
+    report: str
+    seconds: float
+
+
+Listener = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Listen to nothing."""

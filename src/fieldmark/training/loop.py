@@ -1,0 +1,383 @@
+"""Fit one network, top to bottom: the only loop.
+
+Every draw is named (order, augmentation, initial weights), so the same seed, data, versions,
+backend and thread count give byte-identical weights. Nothing is written to disk here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark.data.batches import Batches
+from fieldmark.errors import TrainingDiverged
+from fieldmark.networks import keras_model, weights
+from fieldmark.networks.volumes import Plan
+from fieldmark.networks.weights import Weights
+from fieldmark.training import backend, schedule
+from fieldmark.training.averaging import EVERY, WeightAverage
+from fieldmark.training.events import EpochDone, Listener, Progress, RateFound, Stopped
+from fieldmark.training.optimizers import optimizer
+from fieldmark.training.recipe import Recipe
+
+RANGE_TEST_STEPS: Final = 100
+PROBE_WARM_UP: Final = 5
+N_SHOWN: Final = 16
+N_PROOF: Final = 64
+"""Validation pictures on which the exported network is held against this one."""
+
+
+class StopSignal(Protocol):
+    """Something that can ask for a stop after the running epoch."""
+
+    requested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RangeTest:
+    """Learning rates tried, and the training loss at each."""
+
+    rates: tuple[float, ...]
+    losses: tuple[float, ...]
+    chosen: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """What training leaves behind."""
+
+    weights: dict[str, NDArray[np.float32]]
+    """Of the epoch with the lowest validation loss."""
+    history: tuple[EpochDone, ...]
+    stopped: Stopped
+    recipe: Recipe
+    """With the learning rate and the number of epochs as they were used."""
+    range_test: RangeTest | None
+    first_pixels: NDArray[np.uint8]
+    """(n, height, width, channels): what the network was shown first, augmentation included."""
+    first_labels: NDArray[np.int64]
+    proof_pixels: NDArray[np.uint8]
+    """(n, height, width, channels): real validation pictures for the parity gate."""
+    proof_logits: NDArray[np.float32]
+    """(n, n_classes): what the trained Keras model answers on them."""
+
+
+def fit(
+    plan: Plan,
+    train: Batches,
+    valid: Batches,
+    recipe: Recipe,
+    *,
+    listen: Listener,
+    stop: StopSignal,
+) -> Fitted:
+    """Train until the recipe, the clock, the person or the loss says stop.
+
+    Parameters
+    ----------
+    plan : Plan
+    train, valid : Batches
+        ``valid`` unshuffled and unaugmented.
+    recipe : Recipe
+    listen : callable
+        Gets every event.
+    stop : StopSignal
+        Looked at after each epoch.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    TrainingDiverged
+        Code ``diverged``: the loss was not finite before one epoch was done.
+    """
+    loop = _Loop(plan, train, valid, recipe, listen, stop)
+    loop.prepare()
+    return loop.run()
+
+
+@dataclass
+class _Loop:
+    plan: Plan
+    train: Batches
+    valid: Batches
+    recipe: Recipe
+    listen: Listener
+    stop: StopSignal
+    history: list[EpochDone] = field(default_factory=list)
+    range_test: RangeTest | None = None
+    best: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    best_epoch: int = 0
+    step: int = 0
+
+    def prepare(self) -> None:
+        """Build and compile; find the learning rate and the number of epochs if they are open."""
+        self.started = time.monotonic()
+        backend.seed(self.recipe.seed)
+        start = weights.initial(self.plan, seed=self.recipe.seed)
+        self.model = keras_model.build(self.plan, start, seed=self.recipe.seed)
+        compile_model(self.model, self.plan, self.recipe)
+        if self.recipe.lr is None or self.recipe.epochs is None:
+            step_s = self._range_test(RANGE_TEST_STEPS if self.recipe.lr is None else 20)
+            self._reset(start)
+            self._decide(step_s)
+        self.average = WeightAverage(self.recipe.ema) if self.recipe.ema else None
+
+    def _range_test(self, n_steps: int) -> float:
+        """Train with growing rates; return the seconds a step takes."""
+        rates = schedule.range_test_rates(n_steps)
+        losses: list[float] = []
+        clock: list[float] = []
+        for rate, (pixels, labels) in zip(rates, _endless(self.train), strict=False):
+            loss, _ = self._train_on(pixels, labels, rate)
+            clock.append(time.monotonic())
+            losses.append(loss)
+            self.listen(Progress(stage="lr", done=len(losses), total=n_steps, loss=loss))
+            if not math.isfinite(loss) or (len(losses) > 10 and loss > 4 * min(losses)):
+                break
+        if self.recipe.lr is None:
+            chosen = schedule.suggest(rates, losses)
+            self.range_test = RangeTest(tuple(rates[: len(losses)]), tuple(losses), chosen)
+            self.listen(RateFound(lr=chosen))
+        warm = clock[min(PROBE_WARM_UP, len(clock) - 1) :]
+        return (warm[-1] - warm[0]) / max(len(warm) - 1, 1)
+
+    def _reset(self, start: Weights) -> None:
+        keras_model.write_weights(self.model, self.plan, start)
+        for variable in self.model.optimizer.variables:
+            variable.assign(keras.ops.zeros_like(variable))
+        backend.seed(self.recipe.seed)
+
+    def _decide(self, step_s: float) -> None:
+        recipe = self.recipe
+        if recipe.lr is None and self.range_test is not None:
+            recipe = replace(recipe, lr=self.range_test.chosen)
+        if recipe.epochs is None:
+            # Validation runs forward only: about a third of a training step for each batch.
+            epoch_s = step_s * (self._steps_per_epoch() + self.valid.n_batches / 3)
+            left = (recipe.time_s or 0.0) - (time.monotonic() - self.started)
+            recipe = replace(recipe, epochs=max(1, int(0.95 * left / max(epoch_s, 1e-6))))
+        self.recipe = recipe
+
+    def _steps_per_epoch(self) -> int:
+        return self.recipe.steps_per_epoch or self.train.n_batches
+
+    def run(self) -> Fitted:
+        """Run the epochs; keep the best; say why it ended."""
+        epochs = self.recipe.epochs or 1
+        n_steps = epochs * self._steps_per_epoch()
+        batches = _endless(self.train)
+        stopped: Stopped | None = None
+        for epoch in range(1, epochs + 1):
+            before = time.monotonic()
+            loss, accuracy, rate = self._epoch(batches, n_steps)
+            trained = time.monotonic()
+            if not math.isfinite(loss):
+                stopped = self._diverged(epoch)
+                break
+            val_loss, val_accuracy = self._validate()
+            best = not self.history or val_loss < self._best_loss()
+            now = time.monotonic()
+            done = EpochDone(
+                epoch=epoch,
+                epochs=epochs,
+                loss=loss,
+                accuracy=accuracy,
+                val_loss=val_loss,
+                val_accuracy=val_accuracy,
+                lr=rate,
+                seconds=now - before,
+                train_seconds=trained - before,
+                best=best,
+            )
+            self.history.append(done)
+            if best:
+                self.best, self.best_epoch = self._kept(), epoch
+            self.listen(done)
+            stopped = self._why_stop(epoch, epochs)
+            if stopped:
+                break
+        ended = stopped or self._stopped("done", f"All {epochs} epochs are done.")
+        self.listen(ended)
+        return self._finish(ended)
+
+    def _epoch(
+        self, batches: Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]], n_steps: int
+    ) -> tuple[float, float, float]:
+        """One epoch's steps: mean loss, accuracy, last rate."""
+        sums, n, rate = np.zeros(2), 0, 0.0
+        in_epoch = self._steps_per_epoch()
+        for done in range(1, in_epoch + 1):
+            pixels, labels = next(batches)
+            peak = self.recipe.lr or 0.0
+            rate = schedule.rate(self.recipe.schedule, peak, self.step, n_steps)
+            loss, accuracy = self._train_on(pixels, labels, rate)
+            sums += np.array([loss, accuracy]) * len(labels)
+            n += len(labels)
+            self.step += 1
+            if self.average is not None and self.step % EVERY == 0:
+                live = keras_model.read_weights(self.model, self.plan)
+                self.average.update(live, step=self.step)
+            self.listen(Progress(stage="epoch", done=done, total=in_epoch, loss=loss))
+            if not math.isfinite(loss):
+                break
+        loss, accuracy = (sums / n).tolist()
+        return loss, accuracy, rate
+
+    def _train_on(
+        self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], rate: float
+    ) -> tuple[float, float]:
+        self.model.optimizer.learning_rate = rate
+        given = None
+        if self.recipe.class_weights is not None:
+            given = np.asarray(self.recipe.class_weights, np.float32)[labels]
+        logs = self.model.train_on_batch(
+            pixels, targets(labels, self.plan), sample_weight=given, return_dict=True
+        )
+        return float(logs["loss"]), float(logs["accuracy"])
+
+    def _kept(self) -> dict[str, NDArray[np.float32]]:
+        """Return the weights an epoch is judged by: the average if there is one."""
+        if self.average is not None and self.average.weights:
+            return {name: array.copy() for name, array in self.average.weights.items()}
+        return keras_model.read_weights(self.model, self.plan)
+
+    def _validate(self) -> tuple[float, float]:
+        live: dict[str, NDArray[np.float32]] | None = None
+        if self.average is not None and self.average.weights:
+            live = keras_model.read_weights(self.model, self.plan)
+            keras_model.write_weights(self.model, self.plan, self.average.weights)
+        loss, n_right, n = 0.0, 0, 0
+        for pixels, labels in self.valid.epoch(0):
+            logits = answer(self.model, pixels)
+            loss += float(losses(logits, labels, self.recipe.label_smoothing).sum())
+            n_right += int((logits.argmax(axis=1) == labels).sum())
+            n += len(labels)
+        if live is not None:
+            keras_model.write_weights(self.model, self.plan, live)
+        return loss / n, n_right / n
+
+    def _best_loss(self) -> float:
+        return min(done.val_loss for done in self.history)
+
+    def _why_stop(self, epoch: int, epochs: int) -> Stopped | None:
+        if epoch == epochs:
+            return None
+        if self.stop.requested:
+            return self._stopped("interrupted", f"Stopped on request after epoch {epoch}.")
+        if not math.isfinite(self.history[-1].val_loss):
+            return self._diverged(epoch)
+        waited = epoch - self.best_epoch
+        if self.recipe.patience and waited >= self.recipe.patience:
+            return self._stopped(
+                "patience",
+                f"Stopped after epoch {epoch}: validation loss has not improved for "
+                f"{waited} epochs.",
+            )
+        spent = time.monotonic() - self.started
+        if self.recipe.time_s is not None and spent >= self.recipe.time_s:
+            return self._stopped("time", f"Stopped after epoch {epoch}: the time is used up.")
+        return None
+
+    def _stopped(self, reason: str, text: str) -> Stopped:
+        return Stopped(reason=reason, text=text, best_epoch=self.best_epoch)
+
+    def _diverged(self, epoch: int) -> Stopped:
+        rate = self.recipe.lr or 0.0
+        if not self.best:
+            raise TrainingDiverged(
+                f"The loss became infinite or not a number in epoch {epoch}.",
+                code="diverged",
+                where=f"step {self.step}, learning rate {rate:.2g}",
+                why="No epoch was finished, so there are no good weights to keep.",
+                hint=f"--lr {rate / 10:.2g}",
+            )
+        text = (
+            f"Stopped in epoch {epoch}: the loss became infinite or not a number (learning rate "
+            f"{rate:.2g}). The weights of epoch {self.best_epoch} are kept. "
+            f"Next: --lr {rate / 10:.2g}."
+        )
+        return self._stopped("diverged", text)
+
+    def _finish(self, stopped: Stopped) -> Fitted:
+        keras_model.write_weights(self.model, self.plan, self.best)
+        first, labels = next(iter(self.train.epoch(0)))
+        pixels, _ = next(iter(self.valid.epoch(0)))
+        pixels = np.array(pixels[:N_PROOF])
+        return Fitted(
+            weights=self.best,
+            history=tuple(self.history),
+            stopped=stopped,
+            recipe=self.recipe,
+            range_test=self.range_test,
+            first_pixels=np.array(first[:N_SHOWN]),
+            first_labels=labels[:N_SHOWN],
+            proof_pixels=pixels,
+            proof_logits=answer(self.model, pixels),
+        )
+
+
+def compile_model(model: keras.Model, plan: Plan, recipe: Recipe) -> None:
+    """Give the model its loss and optimizer."""
+    kind = "BinaryCrossentropy" if plan.n_outputs == 1 else "CategoricalCrossentropy"
+    loss = getattr(keras.losses, kind)(from_logits=True, label_smoothing=recipe.label_smoothing)
+    model.compile(
+        optimizer(recipe.optimizer, lr=recipe.lr or 1e-3, weight_decay=recipe.weight_decay),
+        loss,
+        metrics=[keras.metrics.MeanMetricWrapper(_right, name="accuracy")],
+        # XLA compiles convolutions badly on a CPU; JAX knows nothing else.
+        jit_compile=keras.backend.backend() == "jax",
+    )
+
+
+def _right(wanted: Any, logits: Any) -> Any:
+    """1 where the highest logit, or the sign of the only one, is right."""
+    if logits.shape[-1] == 1:
+        hits = keras.ops.equal(wanted > 0.5, logits > 0.0)
+        return keras.ops.cast(keras.ops.squeeze(hits, -1), "float32")
+    hits = keras.ops.equal(keras.ops.argmax(wanted, -1), keras.ops.argmax(logits, -1))
+    return keras.ops.cast(hits, "float32")
+
+
+def targets(labels: NDArray[np.int64], plan: Plan) -> NDArray[np.float32]:
+    """Return what the loss compares with: (n, 1) of 0 and 1 for a sigmoid, else one-hot rows."""
+    if plan.n_outputs == 1:
+        return labels.astype(np.float32)[:, None]
+    return np.eye(plan.n_classes, dtype=np.float32)[labels]
+
+
+def answer(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return (n, n_classes) logits; a sigmoid's z becomes (-z/2, z/2), as in the ONNX graph."""
+    logits = np.asarray(model.predict_on_batch(pixels), np.float32)
+    return logits * np.array([-0.5, 0.5], np.float32) if logits.shape[1] == 1 else logits
+
+
+def losses(
+    logits: NDArray[np.float32], labels: NDArray[np.int64], smoothing: float = 0.0
+) -> NDArray[np.float64]:
+    """Return the cross-entropy of each example, in nats: the loss that training lowers.
+
+    With smoothed labels, because an epoch judged by another loss than it was trained for would
+    look best long before it is.
+    """
+    z = logits.astype(np.float64)
+    z = z - z.max(axis=1, keepdims=True)
+    log_shares = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    picked = log_shares[np.arange(len(labels)), labels]
+    return np.asarray(-(1 - smoothing) * picked - smoothing * log_shares.mean(axis=1))
+
+
+def _endless(batches: Batches) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    epoch = 0
+    while True:
+        yield from batches.epoch(epoch)
+        epoch += 1

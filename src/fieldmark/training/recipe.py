@@ -1,0 +1,168 @@
+"""From settings and facts to a recipe with no ``auto`` left. Pure.
+
+Two families. ``article`` is the tutorial's listing: Adam at 0.001, binary cross-entropy, batch 32,
+25 epochs; shear 0.2 (degrees), zoom 0.2, flip. ``tuned`` is what short trainings on few cores
+want: AdamW, one-cycle from a range test, smoothed labels, averaged weights; the reasons and
+figures are in ``docs/decisions/003-tuned-recipe.md``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from fieldmark.config import Settings, TrainSettings, seconds
+from fieldmark.errors import ConfigError
+from fieldmark.training.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the recipe depends on."""
+
+    class_counts: tuple[int, ...]
+    """Training examples per class."""
+    cores: int
+
+    @property
+    def n_train(self) -> int:
+        """Examples of the training part."""
+        return sum(self.class_counts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one network is trained; every value as it will be used."""
+
+    optimizer: Literal["adam", "adamw", "sgd"]
+    lr: float | None
+    """The (highest) learning rate; None: by a range test."""
+    schedule: Schedule
+    weight_decay: float
+    epochs: int | None
+    """None: as many as the time allows, at least 1."""
+    steps_per_epoch: int
+    """Batches in an epoch; 0: one pass."""
+    time_s: float | None
+    batch: int
+    patience: int
+    """0: never."""
+    label_smoothing: float
+    class_weights: tuple[float, ...] | None
+    """One per class, averaging 1 over the training examples."""
+    ema: float
+    augment: str
+    seed: int
+    threads: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+_ARTICLE: Final[dict[str, Any]] = {
+    "optimizer": "adam",
+    "lr": 1e-3,
+    "schedule": "constant",
+    "weight_decay": 0.0,
+    "epochs": 25,
+    "batch": 32,
+    "patience": 0,
+    "label_smoothing": 0.0,
+    "ema": 0.0,
+    "augment": "article",
+}
+_TUNED: Final[dict[str, Any]] = {
+    "optimizer": "adamw",
+    "lr": None,
+    "schedule": "one-cycle",
+    "weight_decay": 0.02,
+    "patience": 0,
+    "label_smoothing": 0.05,
+    "ema": 0.998,
+    "augment": "light",
+}
+
+
+def resolve(settings: Settings, facts: Facts) -> Recipe:
+    """Decide everything that was left to ``auto``.
+
+    Parameters
+    ----------
+    settings : Settings
+        A given value always wins.
+    facts : Facts
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    ConfigError
+        Code ``setting-range``: settings that contradict each other.
+
+    Examples
+    --------
+    >>> facts = Facts(class_counts=(1275, 1275), cores=2)
+    >>> recipe = resolve(Settings().changed("train", {"recipe": "article"}), facts)
+    >>> recipe.optimizer, recipe.lr, recipe.batch, recipe.epochs
+    ('adam', 0.001, 32, 25)
+    """
+    train = settings.train
+    usual = dict(_ARTICLE if train.recipe == "article" else _TUNED)
+    if train.recipe == "tuned":
+        usual |= {"batch": _batch(facts.n_train), "epochs": _epochs(facts.n_train, train)}
+    chosen = {name: _given(getattr(train, name), default) for name, default in usual.items()}
+    if chosen["schedule"] == "constant" and train.recipe == "tuned":
+        chosen["patience"] = _given(train.patience, 6)
+    if chosen["schedule"] == "constant" and chosen["lr"] is None:
+        chosen["lr"] = 1e-3
+    recipe = Recipe(
+        **chosen,
+        steps_per_epoch=train.steps_per_epoch,
+        time_s=seconds(train.time) if train.time else None,
+        class_weights=_class_weights(facts.class_counts) if train.balance == "weights" else None,
+        seed=train.seed,
+        threads=_given(train.threads, facts.cores),
+    )
+    if recipe.epochs is None and recipe.time_s is None:
+        raise ConfigError(
+            "Neither a number of epochs nor a time is given.",
+            code="setting-range",
+            where="[train] epochs, time",
+            hint="give --epochs or --time",
+        )
+    return recipe
+
+
+def recorded(settings: Settings, recipe: Recipe) -> Settings:
+    """Return the settings with every ``auto`` of training replaced by what was used."""
+    values = {
+        each.name: getattr(recipe, each.name)
+        for each in dataclasses.fields(TrainSettings)
+        if hasattr(recipe, each.name) and getattr(recipe, each.name) is not None
+    }
+    return settings.changed("train", values)
+
+
+def _given(value: Any, default: Any) -> Any:
+    return default if value == "auto" else value
+
+
+def _batch(n_train: int) -> int:
+    return 64 if n_train >= 2_000 else 32 if n_train >= 500 else 16
+
+
+def _epochs(n_train: int, train: TrainSettings) -> int | None:
+    """Return passes so that small sets get enough steps and large ones do not take all day."""
+    if train.time:
+        return None
+    return max(12, min(60, round(90_000 / max(n_train, 1))))
+
+
+def _class_weights(counts: Sequence[int]) -> tuple[float, ...]:
+    total, n_classes = sum(counts), len(counts)
+    return tuple(total / (n_classes * count) if count else 0.0 for count in counts)

@@ -1,0 +1,387 @@
+"""The files of a run folder: every picture with its numbers beside it."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark.config import Settings, to_toml
+from fieldmark.data.manifest import SPLITS, Example, Manifest
+from fieldmark.evaluation import charts, page
+from fieldmark.evaluation.metrics import losses
+from fieldmark.evaluation.report import Report
+from fieldmark.export import Exported
+from fieldmark.networks.layer_table import LayerTable
+from fieldmark.runs import RunFolder
+from fieldmark.training.events import Event
+
+if TYPE_CHECKING:
+    from fieldmark.training.loop import Fitted
+
+N_WORST: Final = 9
+_PACKAGES: Final = (
+    "fieldmark",
+    "keras",
+    "tensorflow",
+    "jax",
+    "torch",
+    "numpy",
+    "opencv-python-headless",
+    "pillow",
+    "onnx",
+    "onnxruntime",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What the files are made of."""
+
+    folder: RunFolder
+    settings: Settings
+    """Resolved: no ``auto`` left."""
+    manifest: Manifest
+    table: LayerTable
+    network: str
+    fitted: Fitted
+    exported: Exported
+    pixels: NDArray[np.uint8]
+    """(n_rows, height, width, channels): the decoded pictures."""
+    rows: NDArray[np.int64]
+    """One row of ``pixels`` per example of the manifest."""
+    command: str
+    created: str
+
+    @property
+    def test(self) -> tuple[tuple[int, Example], ...]:
+        """Position and example of the test part, in the manifest's order."""
+        numbered = enumerate(self.manifest.examples)
+        return tuple((at, example) for at, example in numbered if example.split == "test")
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """Epochs as plain numbers."""
+        return [
+            {
+                "epoch": done.epoch,
+                "seconds": round(done.seconds, 3),
+                "loss": done.loss,
+                "accuracy": done.accuracy,
+                "val_loss": done.val_loss,
+                "val_accuracy": done.val_accuracy,
+                "lr": done.lr,
+            }
+            for done in self.fitted.history
+        ]
+
+
+def write_all(
+    facts: RunFacts, report: Report, scores: NDArray[np.float32], *, model_id: str
+) -> None:
+    """Write every file of the run but the bundle and the log.
+
+    Parameters
+    ----------
+    facts : RunFacts
+    report : Report
+        Of the test part.
+    scores : float32 array of shape (n_test, n_classes)
+        In the order of ``facts.test``.
+    model_id : str
+    """
+    environment = _environment(facts)
+    _write_tables(facts, report, scores, environment)
+    _write_pictures(facts, report)
+    worst = _worst(facts, scores)
+    _write_gallery(facts, worst)
+    folder = facts.folder
+    folder.write("model.onnx", facts.exported.onnx)
+    folder.write("MODEL_CARD.md", card(facts, report))
+    folder.write(
+        "report.html", page.render(_page_facts(facts, report, worst, environment, model_id))
+    )
+
+
+def log_lines(events: list[Event]) -> str:
+    """Return events as JSON Lines."""
+    return "".join(json.dumps(event.to_dict(), ensure_ascii=False) + "\n" for event in events)
+
+
+def _write_tables(
+    facts: RunFacts, report: Report, scores: NDArray[np.float32], environment: dict[str, Any]
+) -> None:
+    folder = facts.folder
+    folder.write("config.toml", to_toml(facts.settings))
+    folder.write("command.txt", facts.command + "\n")
+    folder.write_json("environment.json", environment)
+    folder.write_json("layers.json", facts.table.to_dict())
+    folder.write_json("metrics.json", report.to_dict() | {"parity": _parity(facts)})
+    folder.write("data.csv", _data_csv(facts.manifest))
+    folder.write("predictions.csv", _predictions_csv(facts, scores))
+    folder.write("results.csv", _results_csv(facts))
+
+
+def _parity(facts: RunFacts) -> dict[str, float]:
+    return {
+        "n_pictures": facts.exported.n_pictures,
+        "largest_score_difference": facts.exported.largest_difference,
+    }
+
+
+def _csv(header: list[str], rows: list[list[Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _data_csv(manifest: Manifest) -> str:
+    rows = [
+        [each.path, each.sha256, each.label, each.group, each.split or "", "", 1]
+        for each in manifest.examples
+    ]
+    rows += [[each.path, "", "", "", "", each.code, 0] for each in manifest.left_out]
+    return _csv(["path", "sha256", "label", "group", "split", "problem", "used"], rows)
+
+
+def _predictions_csv(facts: RunFacts, scores: NDArray[np.float32]) -> str:
+    classes = facts.manifest.classes
+    labels = np.array([classes.index(example.label) for _, example in facts.test], np.int64)
+    rows: list[list[Any]] = []
+    for (_, example), row, loss in zip(facts.test, scores, losses(scores, labels), strict=True):
+        best = int(row.argmax())
+        rows.append(
+            [
+                example.path,
+                example.sha256,
+                example.label,
+                classes[best],
+                int(classes[best] == example.label),
+                f"{loss:.6f}",
+                *(f"{score:.6f}" for score in row),
+            ]
+        )
+    header = ["path", "sha256", "label", "predicted", "correct", "loss"]
+    return _csv([*header, *(f"score:{name}" for name in classes)], rows)
+
+
+def _results_csv(facts: RunFacts) -> str:
+    names = {
+        "epoch": "epoch",
+        "seconds": "seconds",
+        "loss": "train/loss",
+        "accuracy": "train/accuracy",
+        "val_loss": "val/loss",
+        "val_accuracy": "val/accuracy",
+        "lr": "lr",
+    }
+    rows = [[f"{epoch[key]:.6g}" for key in names] for epoch in facts.history]
+    return _csv(list(names.values()), rows)
+
+
+def _environment(facts: RunFacts) -> dict[str, Any]:
+    from fieldmark.training.backend import chosen
+
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "created": facts.created,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "backend": chosen(),
+        "threads": facts.fitted.recipe.threads,
+        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
+        "seed": facts.fitted.recipe.seed,
+        "packages": versions,
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _write_pictures(facts: RunFacts, report: Report) -> None:
+    folder, fitted = facts.folder, facts.fitted
+    folder.write("results.png", charts.curves_png(facts.history, fitted.stopped.best_epoch))
+    for name, normalized in (("confusion_matrix", False), ("confusion_matrix_normalized", True)):
+        drawn = charts.confusion_png(report.confusion, report.classes, normalized)
+        folder.write(f"{name}.png", drawn)
+    if fitted.range_test is not None:
+        test = fitted.range_test
+        folder.write("lr_find.png", charts.lr_find_png(test.rates, test.losses, test.chosen))
+        rows = [[f"{r:.6g}", f"{x:.6g}"] for r, x in zip(test.rates, test.losses, strict=True)]
+        folder.write("lr_find.csv", _csv(["lr", "loss"], rows))
+
+
+@dataclass(frozen=True, slots=True)
+class _Worst:
+    """One test picture with a high loss."""
+
+    example: Example
+    image: NDArray[np.uint8]
+    predicted: str
+    score: float
+
+
+def _worst(facts: RunFacts, scores: NDArray[np.float32]) -> list[_Worst]:
+    classes = facts.manifest.classes
+    test = facts.test
+    labels = np.array([classes.index(example.label) for _, example in test], np.int64)
+    order = np.argsort(-losses(scores, labels), kind="stable")[:N_WORST]
+    found = []
+    for at in order:
+        position, example = test[at]
+        best = int(scores[at].argmax())
+        image = np.array(facts.pixels[facts.rows[position]])
+        found.append(_Worst(example, image, classes[best], float(scores[at, best])))
+    return found
+
+
+def _write_gallery(facts: RunFacts, worst: list[_Worst]) -> None:
+    titles = [
+        f"{each.example.label}, taken for {each.predicted} ({100 * each.score:.0f} %)"
+        for each in worst
+    ]
+    facts.folder.write("top_losses.jpg", charts.gallery_jpg([w.image for w in worst], titles))
+    facts.folder.write("train_batch0.jpg", _first_batch(facts))
+
+
+def _first_batch(facts: RunFacts) -> bytes:
+    """Show what the network was shown first, augmentation included."""
+    titles = [facts.manifest.classes[label] for label in facts.fitted.first_labels]
+    return charts.gallery_jpg(list(facts.fitted.first_pixels), titles, 4)
+
+
+def _page_facts(
+    facts: RunFacts,
+    report: Report,
+    worst: list[_Worst],
+    environment: dict[str, Any],
+    model_id: str,
+) -> page.ReportFacts:
+    manifest, table, fitted = facts.manifest, facts.table, facts.fitted
+    counts = {part: manifest.counts(part) for part in SPLITS}
+    return page.ReportFacts(
+        name=facts.folder.name,
+        report=report,
+        created=facts.created,
+        model_id=model_id,
+        model_path=str(facts.folder.bundle),
+        data_folder=str(manifest.root),
+        counts={name: {part: counts[part][name] for part in SPLITS} for name in manifest.classes},
+        left_out=tuple(dataclasses.asdict(each) for each in manifest.left_out),
+        network=facts.network,
+        layers=tuple(
+            {
+                "number": "" if row.number is None else row.number,
+                "layer": row.kind,
+                "does": row.what,
+                "volume": "x".join(str(size) for size in row.output_shape),
+                "weights": row.weights,
+                "why": row.formula,
+            }
+            for row in table.rows
+        ),
+        network_notes=(
+            f"{table.n_weights:,} weights, {table.multiply_adds:,} multiply-adds for one picture.",
+            *(f"{hint.text} [{hint.code}]" for hint in table.hints),
+        ),
+        history=tuple(facts.history),
+        best_epoch=fitted.stopped.best_epoch,
+        stopped=fitted.stopped.text,
+        settings=_shown_settings(facts.settings),
+        failures=tuple(
+            page.Failure(
+                file=each.example.path,
+                label=each.example.label,
+                predicted=each.predicted,
+                score=each.score,
+                jpeg=charts.picture_jpg(each.image),
+            )
+            for each in worst
+            if each.predicted != each.example.label
+        ),
+        command=facts.command,
+        seed=fitted.recipe.seed,
+        versions={
+            "python": environment["python"],
+            "processor": environment["processor"],
+            "backend": f"{environment['backend']}, {environment['threads']} threads",
+            **environment["packages"],
+        },
+    )
+
+
+def _shown_settings(settings: Settings) -> dict[str, str]:
+    found = {}
+    for table in dataclasses.fields(settings):
+        values = getattr(settings, table.name)
+        for each in dataclasses.fields(values):
+            value = getattr(values, each.name)
+            if value != "":
+                found[f"{table.name}.{each.name}"] = str(value)
+    return found
+
+
+def card(facts: RunFacts, report: Report) -> str:
+    """Write the model card: what was measured; what only a person knows is left to one."""
+    manifest = facts.manifest
+    parts = ", ".join(f"{len(manifest.part(part)):,} {part}" for part in SPLITS)
+    recalls = "\n".join(
+        f"| {each.name} | {each.recall.text} | {each.recall.interval} | {each.n} |"
+        for each in report.per_class
+    )
+    return "\n".join(
+        [
+            "---",
+            "library_name: fieldmark",
+            "pipeline_tag: image-classification",
+            "---",
+            f"# {facts.folder.name}",
+            "",
+            f"A convolutional network that tells {len(manifest.classes)} classes apart: "
+            f"{', '.join(manifest.classes)}.",
+            "",
+            "## Intended use and what is out of scope",
+            "(For you to write: what it is for, what it is not for, who looked at it.)",
+            "",
+            "## Data",
+            f"{len(manifest.examples):,} pictures of `{manifest.root.name}` ({parts}); "
+            f"{len(manifest.left_out):,} files left out.",
+            "",
+            "## Results on the test part, read once",
+            f"{report.accuracy}",
+            "",
+            f"Always answering {report.baseline_class!r}: {report.baseline}",
+            "",
+            "| class | recall | 95 % interval | n |",
+            "|---|---|---|---|",
+            recalls,
+            "",
+            "## Network",
+            f"`{facts.network}`",
+            "",
+        ]
+    )

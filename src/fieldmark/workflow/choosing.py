@@ -1,0 +1,89 @@
+"""Which network, which input: from the settings and the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fieldmark.config import Settings
+from fieldmark.errors import UsageError
+from fieldmark.modalities.base import Fit, InputSpec
+from fieldmark.networks import CATALOGUE
+from fieldmark.networks.layers import Network
+from fieldmark.networks.parser import parse
+from fieldmark.networks.volumes import Plan, plan
+
+MANY: Final = 20_000
+"""Training pictures from which ``auto`` takes the slower network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A network with its reason."""
+
+    name: str
+    plan: Plan
+    spec: InputSpec
+    why: str
+    """One line."""
+
+
+def network_named(text: str, *, size: int | None = None, n_classes: int = 2) -> tuple[str, Network]:
+    """Return (name, network) for a catalogue name, a layer list, or a file that holds one.
+
+    Raises
+    ------
+    UsageError
+        Code ``net-unknown``.
+    LayerListError
+        Code ``layer-list``.
+    """
+    if text in CATALOGUE:
+        return text, CATALOGUE[text].network(size=size, n_classes=n_classes)
+    if text.lstrip().upper().startswith(("INPUT", "#")):
+        return "layers", parse(text)
+    path = Path(text)
+    if path.is_file() and path.stat().st_size < 1_000_000:
+        return path.stem, parse(path.read_text(encoding="utf-8", errors="replace"))
+    raise UsageError(
+        f"There is no network {text!r}.",
+        code="net-unknown",
+        why="It is neither a name of the catalogue, nor a layer list, nor a file that holds one.",
+        hint=f"known: {', '.join(CATALOGUE)}; or a list: 'INPUT 64x64x3 -> CONV 32 3x3 -> FC'",
+    )
+
+
+def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
+    """Decide what to train.
+
+    Parameters
+    ----------
+    settings : Settings
+        ``net`` and ``data.fit`` are read; ``auto`` is decided here.
+    n_classes, n_train : int
+        Of the data.
+    """
+    net = settings.net
+    name, why = net.name, "as asked"
+    if name == "auto":
+        name = "residual" if n_train >= MANY else "small"
+        few = "at least" if n_train >= MANY else "fewer than"
+        why = f"{n_train:,} training pictures are {few} {MANY:,}; from scratch"
+    size = None if net.size == "auto" else net.size
+    if name == "layers":
+        named, network = "layers", parse(net.layers)
+    else:
+        named, network = network_named(name, size=size, n_classes=n_classes)
+    made = plan(network, n_classes)
+    height, width, channels = made.input
+    spec = InputSpec(height=height, width=width, channels=channels, fit=_fit(settings))
+    return Choice(named, made, spec, why)
+
+
+def _fit(settings: Settings) -> Fit:
+    if settings.data.fit != "auto":
+        return settings.data.fit
+    # The tutorial's loader distorts every picture to a square; so does its recipe here. What lies
+    # at the edge of a picture is lost by crop, so the tuned recipe distorts as well.
+    return "stretch"

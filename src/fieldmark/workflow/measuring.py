@@ -1,0 +1,154 @@
+"""Measure a finished model: on its own test part again, or on another folder. Without Keras."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark import runs
+from fieldmark.data import scan
+from fieldmark.errors import DataError
+from fieldmark.evaluation.report import Report, measure
+from fieldmark.inference.predictor import Prediction, Predictor, Unread
+from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.run import Run, open_run
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A report, and the files that could not be part of it."""
+
+    report: Report
+    predictions: tuple[tuple[str, Prediction], ...]
+    """(label a person gave, answer), in file order."""
+    unread: tuple[Unread, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    path: Path
+    label: str
+
+
+def evaluate(
+    thing: str | Path = runs.LATEST,
+    folder: str | Path | None = None,
+    *,
+    labels: str | Path | None = None,
+    label_from: str = "folder",
+    runs_folder: str | Path = "runs",
+) -> Evaluation:
+    """Measure a model on files with known labels, by class name.
+
+    Parameters
+    ----------
+    thing : str or Path, default="latest"
+        A run folder, a run's name, ``latest``, or a ``.fieldmark`` file.
+    folder : str or Path, optional
+        Labelled pictures; of ready-made parts only the test part is used. None: the run's own test
+        part, from its files as they are now.
+    labels, label_from
+        As for :func:`fieldmark.load`.
+    runs_folder : str or Path, default="runs"
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DataError
+        ``unknown-classes``: the folder holds a class the model does not know;
+        ``nothing-to-measure``: no file could be read.
+    """
+    if folder is None:
+        run = open_run(thing, runs_folder=runs_folder)
+        predictor = run.predictor
+        wanted, what = _own_test_part(run), f"test part of {run.name}"
+    else:
+        predictor = Predictor.open(runs.find(thing, Path(runs_folder)))
+        wanted = _from_folder(Path(folder), Path(labels) if labels else None, label_from)
+        what = str(folder)
+    _check_classes([each.label for each in wanted], predictor.classes)
+    return _measured(predictor, wanted, what)
+
+
+def _own_test_part(run: Run) -> list[_Wanted]:
+    from fieldmark.config import read
+
+    root = Path(read(run.folder / "config.toml").data.folder)
+    root = root.parent if root.is_file() else root
+    with (run.folder / "data.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    if rows and not any((root / row["path"]).is_file() for row in rows):
+        raise DataError(
+            f"None of the {len(rows):,} test pictures of {run.name} is there any more.",
+            code="data-moved",
+            where=str(root),
+            why="A run keeps the names of its pictures, not the pictures.",
+            hint=f"fieldmark evaluate {run.name} FOLDER",
+        )
+    return [_Wanted(root / row["path"], row["label"]) for row in rows]
+
+
+def _from_folder(folder: Path, labels: Path | None, label_from: str) -> list[_Wanted]:
+    manifest = scan.scan(folder, labels=labels, label_from=label_from)
+    examples = manifest.part("test") or manifest.examples
+    return [_Wanted(manifest.root / each.path, each.label) for each in examples]
+
+
+def _check_classes(labels: Sequence[str], classes: tuple[str, ...]) -> None:
+    unknown = sorted(set(labels) - set(classes))
+    if unknown:
+        raise DataError(
+            f"The model does not know {len(unknown)} classes here: {', '.join(unknown[:5])}.",
+            code="unknown-classes",
+            why="It can only be wrong on them; an accuracy over them would say nothing.",
+            hint=f"rename or leave out these folders; the model knows: {', '.join(classes)}",
+        )
+
+
+def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluation:
+    answers = predictor.predict_files([each.path for each in wanted], threads=cores())
+    good: list[tuple[str, Prediction]] = []
+    unread: list[Unread] = []
+    for each, answer in zip(wanted, answers, strict=True):
+        if isinstance(answer, Unread):
+            unread.append(answer)
+        else:
+            good.append((each.label, answer))
+    if not good:
+        raise DataError(
+            "Not one picture could be read.",
+            code="nothing-to-measure",
+            where=what,
+            hint="fieldmark check FOLDER names the reasons",
+        )
+    index = {name: at for at, name in enumerate(predictor.classes)}
+    report = measure(
+        np.stack([_row(answer, index) for _, answer in good]),
+        np.array([index[label] for label, _ in good], np.int64),
+        predictor.classes,
+        baseline_class=_baseline(predictor, [label for label, _ in good]),
+        conditions={"part": what, "engine": predictor.runtime.name},
+        seed=0,
+    )
+    return Evaluation(report, tuple(good), tuple(unread))
+
+
+def _row(answer: Prediction, index: dict[str, int]) -> NDArray[np.float64]:
+    row = np.zeros(len(index))
+    for entry in answer.scores:
+        row[index[entry.label]] = entry.score
+    return row
+
+
+def _baseline(predictor: Predictor, labels: list[str]) -> str:
+    """Return the class the training part held most often, as the model's report says."""
+    told = predictor.bundle.report.get("baseline_class")
+    return told if told in predictor.classes else max(sorted(set(labels)), key=labels.count)

@@ -1,0 +1,112 @@
+"""A finished run, or a model file, in Python's hands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fieldmark import runs
+from fieldmark.errors import DataError
+from fieldmark.evaluation.report import Report
+from fieldmark.inference.predictor import Prediction, Predictor, Unread
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training with everything it left behind."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """``flowers-1``."""
+        return self.folder.name
+
+    @property
+    def bundle(self) -> Path:
+        """The model file."""
+        return runs.RunFolder(self.folder).bundle
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The model file, opened."""
+        return Predictor.open(self.bundle)
+
+    @cached_property
+    def report(self) -> Report:
+        """What the test part said."""
+        return Report.from_dict(self.predictor.bundle.report)
+
+    @cached_property
+    def history(self) -> tuple[dict[str, Any], ...]:
+        """One dict per epoch."""
+        lines = (self.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
+        events = [json.loads(line) for line in lines]
+        return tuple(event for event in events if event["event"] == "epoch")
+
+    def predict(self, source: Path | str | bytes) -> Prediction:
+        """Answer one file, or the bytes of one.
+
+        Raises
+        ------
+        UnreadableExample
+            With the reason as its code.
+        """
+        return self.predictor.predict(source)
+
+    def predict_all(self, paths: Sequence[Path | str]) -> list[Prediction | Unread]:
+        """Answer many files; one that cannot be read fails alone."""
+        return list(self.predictor.predict_files(paths))
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name}: {self.report.accuracy}>"
+
+
+def open_model(thing: str | Path = runs.LATEST, *, runs_folder: str | Path = "runs") -> Predictor:
+    """Open a model to answer with: light, without Keras.
+
+    Parameters
+    ----------
+    thing : str or Path, default="latest"
+        A ``.fieldmark`` file, a run folder, a run's name, or ``latest``.
+    runs_folder : str or Path, default="runs"
+        Where names are looked up.
+
+    Returns
+    -------
+    Predictor
+
+    Raises
+    ------
+    UsageError
+        Code ``no-run``.
+    BundleError
+        The file is damaged, unsafe or too new.
+    """
+    return Predictor.open(runs.find(thing, Path(runs_folder)))
+
+
+def open_run(thing: str | Path = runs.LATEST, *, runs_folder: str | Path = "runs") -> Run:
+    """Open a finished run folder.
+
+    Raises
+    ------
+    UsageError
+        Code ``no-run``.
+    DataError
+        Code ``not-a-run``: this is a bare model file.
+    """
+    bundle = runs.find(thing, Path(runs_folder))
+    if not (bundle.parent / "data.csv").is_file():
+        raise DataError(
+            f"{bundle.name} stands alone; its run folder is not around it.",
+            code="not-a-run",
+            where=str(bundle),
+            why="A run's data list and log are needed.",
+            hint="give the run folder, or use the model file with predict and evaluate FOLDER",
+        )
+    return Run(bundle.parent)

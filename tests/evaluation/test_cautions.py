@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from fieldmark.evaluation.cautions import cautions
+from fieldmark.evaluation.report import measure
+
+
+def report_of(n_right, n_wrong, *, classes=("cat", "dog")):
+    """Equal classes; the same number of right and wrong answers for each of the first two."""
+    labels = np.array([0, 1] * (n_right + n_wrong))
+    predicted = labels.copy()
+    predicted[: 2 * n_wrong] = 1 - predicted[: 2 * n_wrong]
+    probs = np.eye(len(classes))[predicted]
+    return measure(probs, labels, classes, baseline_class="cat", conditions={}, seed=0)
+
+
+GOOD = report_of(95, 5)
+EQUAL = {"cat": {"train": 400}, "dog": {"train": 300}}
+
+
+def test_a_sound_run_carries_no_warning():
+    assert cautions(GOOD, EQUAL, {"accuracy": 0.96, "val_accuracy": 0.94}) == ()
+    assert cautions(GOOD, {}, {}) == ()
+
+
+def test_a_network_that_beats_nothing_says_so_first():
+    found = cautions(report_of(100, 100), {"cat": {"train": 900}, "dog": {"train": 9}}, {})
+    assert found[0] == 'Not better than always answering "cat" (50.0 %).'
+    assert len(found) == 2
+
+
+def test_missing_classes_are_named():
+    report = report_of(95, 5, classes=("cat", "dog", "fox"))
+    assert cautions(report, {}, {}) == (
+        "Not estimable, because there are no test pictures of it: fox.",
+    )
+
+
+def test_many_missing_classes_are_counted():
+    report = report_of(95, 5, classes=("cat", "dog", *(f"c{i}" for i in range(8))))
+    assert cautions(report, {}, {})[0].endswith("c0, c1, c2, c3, c4 and 3 more.")
+
+
+def test_a_small_test_part_says_what_one_picture_moves():
+    (found,) = cautions(report_of(19, 1), {}, {})
+    assert found == (
+        "The test part holds only 40 pictures: "
+        "one picture more or less moves the accuracy by 2.5 points."
+    )
+
+
+def test_classes_with_a_handful_of_test_pictures_are_named():
+    found = cautions(report_of(4, 0), {}, {})
+    assert "Fewer than 10 test pictures, so hardly measured: cat (4), dog (4)." in found
+
+
+@pytest.mark.parametrize(("small", "warned"), [(200, False), (199, True), (0, True)])
+def test_unequal_classes_are_warned_about_beyond_five_to_one(small, warned):
+    counts = {"cat": {"train": 1000}, "dog": {"train": small}}
+    found = cautions(GOOD, counts, {})
+    assert bool(found) == warned
+    if warned:
+        assert found[0].startswith("Unequal classes: 1,000 pictures of cat for training, but ")
+
+
+@pytest.mark.parametrize(("validation", "warned"), [(0.83, False), (0.71, True), (0.99, False)])
+def test_learning_by_heart_is_named_with_the_way_out(validation, warned):
+    found = cautions(GOOD, {}, {"accuracy": 0.97, "val_accuracy": validation})
+    assert bool(found) == warned
+    if warned:
+        assert found[0] == (
+            "Training 97.0 %, validation 71.0 %: the network has learned the training pictures "
+            "by heart. Try --augment strong, or more pictures."
+        )
+
+
+def test_epochs_without_a_number_are_no_reason_to_warn():
+    assert cautions(GOOD, {}, {"accuracy": float("nan"), "val_accuracy": 0.5}) == ()
+    assert cautions(GOOD, {}, {"loss": 0.5}) == ()
+
+
+def test_hostile_names_stay_in_one_line():
+    report = report_of(4, 0, classes=("cat", "dog", "a\n\x1b[2J"))
+    counts = {"x\ny": {"train": 100}, "cat": {"train": 1}}
+    for sentence in cautions(report, counts, {}):
+        assert "\n" not in sentence
+        assert "\x1b" not in sentence

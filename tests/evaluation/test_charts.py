@@ -1,0 +1,264 @@
+import io
+import math
+import sys
+import xml.etree.ElementTree as ET
+
+import matplotlib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from fieldmark import rng
+from fieldmark.errors import UsageError
+from fieldmark.evaluation import charts
+
+HISTORY = tuple(
+    {
+        "epoch": epoch,
+        "loss": 2.0 / epoch,
+        "val_loss": 2.2 / epoch + 0.02 * epoch,
+        "accuracy": 1 - 0.6 / epoch,
+        "val_accuracy": 0.8 - 0.5 / epoch,
+        "seconds": 8.0,
+    }
+    for epoch in range(1, 13)
+)
+HOSTILE = (
+    "$\\frac{",
+    "$x^2$ and $",
+    "line\nbreak\ttab",
+    "薔薇の花 العربية \N{ROCKET}",
+    "x" * 200,
+    "",
+    "a\udcffb",
+    "\u202ereversed",
+    "<script>&\"'",
+    "_^{}\\",
+)
+
+
+def pictures(n, height=24, width=32, channels=3):
+    draws = rng.derive(0, "pictures")
+    return [draws.integers(0, 256, (height, width, channels)).astype(np.uint8) for _ in range(n)]
+
+
+def opened(data, kind):
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    assert image.format == kind
+    return image
+
+
+class TestPng:
+    def test_curves_have_the_promised_size(self):
+        assert opened(charts.curves_png(HISTORY, 6), "PNG").size == (990, 396)
+
+    def test_one_epoch_is_visible(self):
+        one = np.asarray(opened(charts.curves_png(HISTORY[:1]), "PNG"))
+        empty = np.asarray(opened(charts.curves_png([{"epoch": 1, "loss": 2.0}]), "PNG"))
+        assert (one != empty).any()
+
+    def test_gaps_in_the_history_are_no_obstacle(self):
+        history = [{"epoch": 1, "loss": math.nan}, {"epoch": 2, "loss": 1.0}, {"epoch": 3}]
+        opened(charts.curves_png(history), "PNG")
+
+    @pytest.mark.parametrize("history", [(), ({"epoch": 1.0},), ({"loss": math.inf},)])
+    def test_curves_of_nothing_are_an_error(self, history):
+        with pytest.raises(UsageError, match="nothing to draw") as caught:
+            charts.curves_png(history)
+        assert caught.value.code == "nothing-to-draw"
+
+    def test_a_learning_rate_test_may_explode(self):
+        rates = np.logspace(-6, 0, 60).tolist()
+        losses = [*np.linspace(2.3, 1.1, 50).tolist(), *[4.0, 1e3, 1e9], *[math.nan] * 7]
+        assert opened(charts.lr_find_png(rates, losses, 1e-3), "PNG").size == (660, 396)
+
+    @pytest.mark.parametrize(
+        ("rates", "losses"), [([], []), ([1e-3], [math.nan]), ([1e-3, 1e-2], [1.0])]
+    )
+    def test_a_learning_rate_test_without_losses_is_an_error(self, rates, losses):
+        with pytest.raises(UsageError, match="nothing to draw"):
+            charts.lr_find_png(rates, losses, 1e-3)
+
+    @pytest.mark.parametrize("normalized", [True, False])
+    def test_confusion_survives_hostile_names(self, normalized):
+        n = len(HOSTILE)
+        opened(charts.confusion_png(np.eye(n, dtype=int).tolist(), HOSTILE, normalized), "PNG")
+
+    def test_counts_and_shares_are_different_pictures(self):
+        counts, names = [[8, 2], [0, 40]], ["cat", "dog"]
+        assert charts.confusion_png(counts, names, True) != charts.confusion_png(
+            counts, names, False
+        )
+
+    def test_a_class_without_pictures_is_an_empty_row(self):
+        opened(charts.confusion_png([[3, 0], [0, 0]], ["cat", "dog"], True), "PNG")
+
+    def test_many_classes_stay_a_picture_of_bounded_size(self):
+        n = 150
+        image = opened(
+            charts.confusion_png(np.eye(n, dtype=int).tolist(), [f"c{i}" for i in range(n)], True),
+            "PNG",
+        )
+        assert max(image.size) < 2000
+
+    @pytest.mark.parametrize(("rows", "names"), [([], []), ([[1, 0], [0, 1]], ["a"])])
+    def test_a_matrix_that_does_not_fit_its_names_is_an_error(self, rows, names):
+        with pytest.raises(UsageError, match="names do not fit"):
+            charts.confusion_png(rows, names, True)
+
+
+class TestJpg:
+    def test_a_gallery_survives_hostile_titles(self):
+        opened(charts.gallery_jpg(pictures(len(HOSTILE)), HOSTILE), "JPEG")
+
+    def test_a_gallery_grows_by_rows(self):
+        three = opened(charts.gallery_jpg(pictures(3), "abc"), "JPEG")
+        four = opened(charts.gallery_jpg(pictures(4), "abcd"), "JPEG")
+        assert three.width == four.width
+        assert four.height == 2 * three.height
+
+    def test_grey_pictures_and_odd_sizes_mix(self):
+        mixed = [*pictures(1, channels=1), *pictures(1, height=5, width=90)]
+        opened(charts.gallery_jpg(mixed, ["grey", "wide"], columns=5), "JPEG")
+
+    @pytest.mark.parametrize(("n", "titles", "columns"), [(0, [], 3), (2, ["a"], 3), (1, "a", 0)])
+    def test_a_gallery_needs_one_title_for_each_picture(self, n, titles, columns):
+        with pytest.raises(UsageError, match="nothing to draw"):
+            charts.gallery_jpg(pictures(n), titles, columns)
+
+    @pytest.mark.parametrize(
+        "image", [np.zeros((4, 4), np.uint8), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3))]
+    )
+    def test_what_is_no_picture_is_an_error(self, image):
+        with pytest.raises(UsageError, match="cannot be drawn"):
+            charts.picture_jpg(image)
+
+    def test_a_thumbnail_keeps_its_size_and_nearly_its_pixels(self):
+        smooth = np.zeros((40, 60, 3), np.uint8)
+        smooth[..., 0] = np.linspace(0, 255, 60).astype(np.uint8)
+        image = np.asarray(opened(charts.picture_jpg(smooth), "JPEG").convert("RGB"), dtype=int)
+        assert image.shape == smooth.shape
+        assert np.abs(image - smooth).mean() < 4, "JPEG at quality 85"
+
+    def test_a_thumbnail_carries_no_metadata(self):
+        image = opened(charts.picture_jpg(pictures(1)[0]), "JPEG")
+        assert not image.getexif()
+        assert "comment" not in image.info
+
+
+class TestAllPictures:
+    DRAWN = (
+        lambda: charts.curves_png(HISTORY, 6),
+        lambda: charts.confusion_png([[8, 2], [1, 9]], ["cat", "dog"], True),
+        lambda: charts.gallery_jpg(pictures(2), ["a", "b"]),
+        lambda: charts.lr_find_png([1e-4, 1e-3, 1e-2], [2.0, 1.0, 3.0], 1e-3),
+        lambda: charts.picture_jpg(pictures(1)[0]),
+    )
+
+    @pytest.mark.parametrize("draw", DRAWN)
+    def test_the_same_values_give_the_same_bytes(self, draw):
+        assert draw() == draw()
+
+    @pytest.mark.parametrize("draw", DRAWN)
+    def test_no_date_and_no_program_is_written_into_the_file(self, draw):
+        data = draw()
+        assert b"tIME" not in data
+        assert b"matplotlib" not in data.lower()
+
+    def test_the_users_matplotlib_settings_are_neither_used_nor_changed(self):
+        plain = charts.curves_png(HISTORY)
+        with matplotlib.rc_context({"lines.linewidth": 9.0, "font.size": 30.0}):
+            assert charts.curves_png(HISTORY) == plain
+            assert matplotlib.rcParams["lines.linewidth"] == 9.0
+
+    def test_the_global_drawing_state_is_never_touched(self):
+        for draw in self.DRAWN:
+            draw()
+        assert "matplotlib.pyplot" not in sys.modules
+
+
+class TestSvg:
+    def test_is_well_formed_and_describes_itself(self):
+        root = ET.fromstring(charts.curves_svg(HISTORY, "loss", 6))
+        title, text = root.find("title"), root.find("desc")
+        assert title.text == "Loss by epoch"
+        assert "epoch 1" in text.text
+        assert "epoch 12" in text.text
+        assert root.get("aria-labelledby").split() == [title.get("id"), text.get("id")]
+
+    def test_two_charts_on_a_page_share_no_id(self):
+        both = [ET.fromstring(charts.curves_svg(HISTORY, kind)) for kind in ("loss", "accuracy")]
+        ids = [node.get("id") for root in both for node in root.iter() if node.get("id")]
+        assert len(ids) == len(set(ids)) == 4
+
+    def test_draws_training_validation_and_the_kept_epoch(self):
+        root = ET.fromstring(charts.curves_svg(HISTORY, "accuracy", 6))
+        kinds = [path.get("class") for path in root.iter("path")]
+        assert kinds.count("train") == kinds.count("valid") == kinds.count("best") == 1
+        assert any(node.text.endswith("%") for node in root.iter("text"))
+
+    def test_leaves_out_what_is_not_there(self):
+        root = ET.fromstring(charts.curves_svg([{"epoch": 1, "loss": 2.0}], "loss"))
+        kinds = [path.get("class") for path in root.iter("path")]
+        assert "train" in kinds
+        assert "valid" not in kinds
+        assert "best" not in kinds
+
+    def test_falling_loss_goes_down_the_page(self):
+        root = ET.fromstring(charts.curves_svg([{"loss": 3.0}, {"loss": 1.0}], "loss"))
+        (line,) = [path for path in root.iter("path") if path.get("class") == "train"]
+        (x1, y1), (x2, y2) = [map(float, p.split()) for p in line.get("d")[1:].split("L")]
+        assert x1 < x2
+        assert y1 < y2
+
+    def test_names_no_address_and_runs_nothing(self):
+        svg = charts.curves_svg(HISTORY, "loss", 6)
+        assert "http" not in svg
+        assert "<script" not in svg
+        assert len(svg) < 4000
+
+    def test_nothing_to_draw_is_an_error(self):
+        with pytest.raises(UsageError, match="nothing to draw"):
+            charts.curves_svg([{"epoch": 1, "accuracy": 0.5}], "loss")
+
+    @settings(max_examples=60)
+    @given(
+        st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "loss": st.floats(),
+                    "val_loss": st.floats(0, 1e6),
+                    "epoch": st.integers(0, 1000),
+                },
+            ),
+            max_size=8,
+        )
+    )
+    def test_any_history_gives_a_drawing_inside_its_frame_or_an_error(self, history):
+        try:
+            root = ET.fromstring(charts.curves_svg(history, "loss"))
+        except UsageError:
+            assert not any(
+                abs(row.get(key, math.nan)) < 1e30
+                for row in history
+                for key in ("loss", "val_loss")
+            )
+            return
+        for path in root.iter("path"):
+            if path.get("class") in ("train", "valid"):
+                for point in path.get("d")[1:].split("L"):
+                    x, y = map(float, point.split())
+                    assert 0 <= x <= 340
+                    assert 0 <= y <= 200
+
+    @given(st.floats(-1e9, 1e9), st.floats(0, 1e9))
+    def test_ticks_are_few_and_go_around_the_values(self, low, span):
+        ticks = charts._ticks(low, low + span)
+        assert 1 <= len(ticks) <= 7
+        slack = 1e-6 * max(1.0, abs(low), span)
+        assert ticks[0] <= low + slack
+        assert ticks[-1] >= low + span - slack
