@@ -56,11 +56,16 @@ def test_any_parts_become_a_zip_that_zipfile_reads(parts):
 
 def test_the_golden_file_is_refused_after_any_single_changed_byte(tiny, tmp_path):
     good = (Path(tiny.__file__).parent / "bundle_v1.fieldmark").read_bytes()
-    bits = rng.derive(0, "flip").integers(8, size=len(good)).tolist()
+    draw = rng.derive(0, "flip")
+    directory = good.index(b"PK\1\2")
+    parts = draw.choice(directory, 600, replace=False).tolist()
+    # All of what lies around the parts: no hash covers it, only the one legal form.
+    starts = [at for at in range(directory) if good[at : at + 4] == b"PK\3\4"]
+    headers = [at + step for at in starts for step in range(30)]
     path = tmp_path / "flipped.fieldmark"
-    for at, bit in enumerate(bits):
+    for at in {*parts, *headers, *range(directory, len(good))}:
         changed = bytearray(good)
-        changed[at] ^= 1 << bit
+        changed[at] ^= 1 << int(draw.integers(8))
         path.write_bytes(changed)
         with pytest.raises(BundleError, match=r"\[model-(damaged|unsafe)\]"):
             bundle.read(path)

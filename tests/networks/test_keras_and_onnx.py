@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -50,7 +49,7 @@ def run_keras(made: Plan, model: keras.Model, pixels: NDArray[np.uint8]) -> Arra
     reader = next(step.name for step in made.steps if made.maps_at in step.sources)
     maps = model.get_layer(reader).input
     features = model.get_layer(made.steps[-1].name).input
-    inside = keras.Model(model.inputs, [maps, features, model.output])
+    inside = keras.Model(model.input, [maps, features, model.output])
     found = [np.asarray(value) for value in inside(pixels, training=False)]
     return {"maps": found[0].transpose(0, 3, 1, 2), "features": found[1], "logits": found[2]}
 
@@ -199,6 +198,7 @@ def test_a_wide_fc_kept_transposed_gives_the_same(monkeypatch: pytest.MonkeyPatc
     assert wide.get_layer("fc1").kernel.shape == made.weight_shapes["fc1/kernel"][::-1]
     np.testing.assert_allclose(np.asarray(wide(pixels)), np.asarray(usual(pixels)), atol=1e-5)
     for name, array in keras_model.read_weights(wide, made).items():
+        assert array.flags.c_contiguous
         np.testing.assert_array_equal(array, weights[name])
 
 

@@ -148,7 +148,7 @@ def open_runtime(onnx: bytes, *, threads: int = 0) -> Runtime:
 
 
 def _input_shape(session: Any) -> tuple[int, ...]:
-    """Return (height, width, channels), or refuse a network without the promised names and shapes."""
+    """Return (height, width, channels), or refuse a network without the promised names."""
     inputs = [(entry.name, entry.type) for entry in session.get_inputs()]
     missing = set(OUTPUTS) - {entry.name for entry in session.get_outputs()}
     if inputs == [(_INPUT, "tensor(uint8)")] and not missing:

@@ -192,8 +192,9 @@ def read_weights(model: keras.Model, plan: Plan) -> dict[str, NDArray[np.float32
     """
     arrays = {}
     for name, (variable, transposed) in _variables(model, plan).items():
-        array = keras.ops.convert_to_numpy(variable)
-        arrays[name] = np.array(array.T if transposed else array, np.float32)
+        array = variable.numpy()
+        # Order C also when it lay transposed: whoever packs the bytes may trust it.
+        arrays[name] = np.array(array.T if transposed else array, np.float32, order="C")
     return arrays
 
 
