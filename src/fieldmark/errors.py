@@ -14,14 +14,15 @@
     ├── MissingExtra           5   an optional dependency is not installed
     └── BundleError            6   a model file is damaged, unsafe or too new
 
-Catch ``FieldmarkError`` to catch all of it. Anything else that escapes is a bug. Every error has four
-parts: what happened, where, why that matters, and what to do next; and a stable ``code``, explained in
-``docs/errors.md``.
+Catch ``FieldmarkError`` to catch all of it. Anything else that escapes is a bug. Every error has
+four parts: what happened, where, why that matters, and what to do next; and a stable ``code``,
+explained in ``docs/errors.md``.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 
 class FieldmarkError(Exception):
@@ -42,11 +43,11 @@ class FieldmarkError(Exception):
 
     Examples
     --------
-    >>> error = DataError("no pictures", code="no-classes", where="photos/", hint="fieldmark --help")
+    >>> error = DataError("no pictures", code="no-classes", where="photos/", hint="fieldmark -h")
     >>> print(error)
     no pictures [no-classes]
       where: photos/
-      next:  fieldmark --help
+      next:  fieldmark -h
     """
 
     exit_status: ClassVar[int] = 1
@@ -68,6 +69,11 @@ class FieldmarkError(Exception):
                 indented = text.replace("\n", "\n         ")
                 lines.append(f"  {name}{indented}")
         return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[partial[FieldmarkError], tuple[str], dict[str, Any]]:
+        # Exception's own way drops keyword arguments, and a worker's error could not come home.
+        again = partial(type(self), code=self.code, where=self.where, why=self.why, hint=self.hint)
+        return again, (self.what,), self.__dict__
 
     def to_dict(self) -> dict[str, str]:
         """Return the parts for machines; the keys are stable."""

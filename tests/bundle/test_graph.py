@@ -300,3 +300,21 @@ def test_any_bytes_end_as_a_verdict(data):
     except BundleError:
         return
     assert is_clean(data)
+
+
+@pytest.mark.parametrize("operator", ["Teleport", "ConstantOfShape", "Expand", "Tile", "If", "Loop"])
+def test_an_operator_that_is_not_on_the_list_is_refused_before_anything_runs(operator):
+    node = helper.make_node(operator, ["x"], ["y"])
+    model = helper.make_model(helper.make_graph([node], "g", [], []))
+    with pytest.raises(BundleError, match=f"the operator '{operator}'"):
+        check_onnx(model.SerializeToString())
+
+
+def test_the_writer_of_networks_uses_only_operators_on_the_list():
+    from fieldmark.networks import CATALOGUE, weights
+    from fieldmark.networks.onnx_graph import onnx_graph
+    from fieldmark.networks.volumes import plan
+
+    for architecture in CATALOGUE.values():
+        made = plan(architecture.network(size=32), 2)
+        check_onnx(onnx_graph(made, weights.initial(made, seed=0)))

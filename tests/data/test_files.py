@@ -90,7 +90,7 @@ def test_pipes_and_sockets_are_never_opened(make_folder: MakeFolder, tmp_path: P
     root = make_folder("1.jpg")
     os.mkfifo(root / "pipe.jpg")
     (root / "to-pipe.jpg").symlink_to("pipe.jpg")
-    place = os.getcwd()
+    place = Path.cwd()
     os.chdir(root)  # the name of a socket may have about 100 letters
     try:
         with socket.socket(socket.AF_UNIX) as server:
@@ -102,7 +102,9 @@ def test_pipes_and_sockets_are_never_opened(make_folder: MakeFolder, tmp_path: P
 
 
 @posix_only
-@pytest.mark.parametrize("name", ["line\nbreak.jpg", "\x1b[31mred.jpg", "-rf.jpg", "a" * 250 + ".jpg"])
+@pytest.mark.parametrize(
+    "name", ["line\nbreak.jpg", "\x1b[31mred.jpg", "-rf.jpg", "a" * 250 + ".jpg"]
+)
 def test_names_are_only_names(name: str, make_folder: MakeFolder) -> None:
     assert files.walk(make_folder(f"cat/{name}")).files == (f"cat/{name}",)
 
@@ -112,8 +114,7 @@ def test_names_that_are_not_utf8_come_through(make_folder: MakeFolder) -> None:
     root = make_folder("1.jpg")
     raw = os.fsencode(root) + b"/caf\xe9.jpg"
     try:
-        with open(raw, "wb") as file:
-            file.write(b"x")
+        Path(os.fsdecode(raw)).write_bytes(b"x")
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     (name,) = [path for path in files.walk(root).files if path != "1.jpg"]

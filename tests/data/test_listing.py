@@ -94,7 +94,9 @@ def test_quoted_cells_hold_commas_and_line_breaks(make_folder: MakeFolder) -> No
 
 
 def test_paths_written_on_windows_are_found(make_folder: MakeFolder) -> None:
-    assert labels(read(make_folder("x/1.jpg"), "path,label\r\nx\\1.jpg,cat\r\n")) == {"x/1.jpg": "cat"}
+    assert labels(read(make_folder("x/1.jpg"), "path,label\r\nx\\1.jpg,cat\r\n")) == {
+        "x/1.jpg": "cat"
+    }
 
 
 def test_paths_are_relative_to_the_list_first_and_else_to_the_folder(

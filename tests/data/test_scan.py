@@ -49,7 +49,9 @@ def test_pictures_deeper_down_belong_to_the_top_class(make_folder: MakeFolder) -
 
 
 def test_class_names_are_text_and_sorted_as_text(make_folder: MakeFolder) -> None:
-    manifest = scan.scan(make_folder("10/a.png", "9/b.png", "2/c.png", "Zebra/d.png", "apple/e.png"))
+    manifest = scan.scan(
+        make_folder("10/a.png", "9/b.png", "2/c.png", "Zebra/d.png", "apple/e.png")
+    )
     assert manifest.classes == ("10", "2", "9", "Zebra", "apple")
 
 
@@ -83,7 +85,9 @@ def test_used_plus_left_out_is_everything_found(make_folder: MakeFolder) -> None
     }
 
 
-def test_scanning_opens_no_picture(make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scanning_opens_no_picture(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     root = make_folder(*TWO)
 
     def forbidden(*_: object, **__: object) -> None:
@@ -165,7 +169,9 @@ def test_a_class_may_be_missing_from_the_test_part(make_folder: MakeFolder) -> N
 
 
 def test_a_list_stands_for_its_folder(make_folder: MakeFolder) -> None:
-    root = make_folder("x/1.jpg", "x/2.jpg", contents={"l.csv": b"path,label\nx/1.jpg,a\nx/2.jpg,b\n"})
+    root = make_folder(
+        "x/1.jpg", "x/2.jpg", contents={"l.csv": b"path,label\nx/1.jpg,a\nx/2.jpg,b\n"}
+    )
     manifest = scan.scan(root / "l.csv")
     assert manifest.root == root
     assert manifest.layout == "csv"
@@ -290,7 +296,10 @@ def test_the_command_that_is_offered_works(names: list[str], make_folder: MakeFo
 
 @pytest.mark.parametrize(
     "names",
-    [["IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg"], ["a_1.jpg", "b_1.jpg", "c_1.jpg", "d_1.jpg", "e_1.jpg"]],
+    [
+        ["IMG_1.jpg", "IMG_2.jpg", "IMG_3.jpg"],
+        ["a_1.jpg", "b_1.jpg", "c_1.jpg", "d_1.jpg", "e_1.jpg"],
+    ],
 )
 def test_names_that_tell_nothing_are_not_offered(names: list[str], make_folder: MakeFolder) -> None:
     error = refused(make_folder(*names))
@@ -373,11 +382,10 @@ def test_a_class_name_that_is_no_text_is_refused(make_folder: MakeFolder) -> Non
     root = make_folder(*TWO)
     raw = os.fsencode(root) + b"/caf\xe9"
     try:
-        os.mkdir(raw)
+        Path(os.fsdecode(raw)).mkdir()
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    with open(raw + b"/1.jpg", "wb") as file:
-        file.write(b"x")
+    Path(os.fsdecode(raw + b"/1.jpg")).write_bytes(b"x")
     error = refused(root)
     assert error.code == "class-name-not-text"
     assert "udce9" in error.what

@@ -61,7 +61,9 @@ def test_a_flip_alone_is_exact() -> None:
     picture = smooth()
     found = [changed(Augmentation(flip=True), picture, row) for row in draws(200)]
     flipped = [(one == picture[:, ::-1]).all() for one in found]
-    assert all(is_flip or (one == picture).all() for is_flip, one in zip(flipped, found, strict=True))
+    assert all(
+        is_flip or (one == picture).all() for is_flip, one in zip(flipped, found, strict=True)
+    )
     assert 60 <= sum(flipped) <= 140
 
 

@@ -22,6 +22,36 @@ _MAX_FIELDS: Final = 1_000_000  # a network of 1,000 layers has about 30,000
 
 _PLAIN: Final = ""
 _DOMAIN: Final = "domain"
+_OPERATOR: Final = "operator"
+
+OPERATORS: Final = frozenset(
+    {
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Conv",
+        "Div",
+        "Flatten",
+        "Gemm",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "Identity",
+        "MatMul",
+        "MaxPool",
+        "Mul",
+        "Relu",
+        "Reshape",
+        "Sigmoid",
+        "Softmax",
+        "Sub",
+        "Transpose",
+    }
+)
+"""What a network may compute. None of these makes a tensor larger than its inputs and weights
+account for; ``ConstantOfShape``, ``Expand`` and the like turn a few bytes into gigabytes."""
 
 # Message -> field number -> what is inside: another message, a domain, or plain values.
 _ALLOWED: Final[dict[str, dict[int, str]]] = {
@@ -37,7 +67,8 @@ _ALLOWED: Final[dict[str, dict[int, str]]] = {
         5: "TensorProto",
     },
     "NodeProto": {
-        **dict.fromkeys((1, 2, 3, 4, 6, 9), _PLAIN),  # inputs, outputs, name, operator, texts
+        **dict.fromkeys((1, 2, 3, 6, 9), _PLAIN),  # inputs, outputs, name, texts
+        4: _OPERATOR,
         5: "AttributeProto",
         7: _DOMAIN,
     },
@@ -76,8 +107,9 @@ def check_onnx(onnx: bytes) -> None:
     Raises
     ------
     BundleError
-        ``model-unsafe`` for external data, functions, sub-graphs, foreign domains and unknown
-        fields; ``model-damaged`` for bytes that are no protobuf message with a graph in it.
+        ``model-unsafe`` for external data, functions, sub-graphs, foreign domains, operators
+        that are not in :data:`OPERATORS` and unknown fields; ``model-damaged`` for bytes that are
+        no protobuf message with a graph in it.
 
     Examples
     --------
@@ -113,6 +145,8 @@ class _Walk:
                 refuse("model-damaged", f"The ONNX graph is damaged ({kind} {number}).")
             if inside == _DOMAIN:
                 self._domain(bytes(self._data[value:stop]))
+            elif inside == _OPERATOR:
+                self._operator(bytes(self._data[value:stop]))
             else:
                 self.graph_seen |= inside == "GraphProto"
                 self.message(inside, value, stop)
@@ -121,6 +155,11 @@ class _Walk:
         if domain not in _DOMAINS:
             name = domain[:60].decode("utf-8", "replace")
             refuse("model-unsafe", f"The ONNX graph uses operators of the domain {name!r}.")
+
+    def _operator(self, operator: bytes) -> None:
+        name = operator[:60].decode("utf-8", "replace")
+        if name not in OPERATORS:
+            refuse("model-unsafe", f"The ONNX graph uses the operator {name!r}.")
 
     def _fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         """Yield (field number, wire type, value or start of the bytes, end of the field)."""

@@ -1,8 +1,8 @@
 """The command line: one file per verb. Parse, call one function, print.
 
 Results go to stdout, everything else to stderr. Nothing heavy is imported before a verb needs it.
-To add a verb: write ``cli/<verb>.py`` with one function whose docstring is its help and ends in an
-example, and add it to ``VERBS``.
+To add a verb: write ``cli/<verb>.py`` with one function whose docstring is its help, one short
+sentence first and an example last, and add it to ``VERBS``; then ``python docs/generate.py``.
 
 Exit status: 0 done, 1 a fault in fieldmark, 2 wrong usage, 3 a problem in the data or some input
 files, 4 a gate asked for was not met, 5 something optional is missing, 6 the model file is damaged,
@@ -11,17 +11,19 @@ unsafe or too new, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Final
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from fieldmark.cli import check, demo, evaluate, net, predict, runs, train
 from fieldmark.cli.screen import Screen, error_lines, screen
+from fieldmark.cli.screen import shown as readable
 from fieldmark.errors import FieldmarkError
 from fieldmark.version import __version__
 
@@ -38,9 +40,37 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
 
 INTERRUPTED: Final = 130
 
+_WHAT: Final = "Turn a folder of labelled pictures into a convolutional network you can trust."
+_EXAMPLES: Final = (
+    "fieldmark demo                    the whole way once, on real digits",
+    "fieldmark train FOLDER            check, split, train, measure, report",
+    "fieldmark predict latest *.jpg    name new pictures",
+)
+_ANYWHERE: Final = ("--no-color", "--debug")
+"""Global options that are accepted behind the verb too."""
+
+
+class _Carried(Exception):
+    """Something that Typer would turn into an exit status of its own."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+class _Verbs(TyperGroup):
+    """All verbs; Ctrl-C and a reader that has gone leave it as they are."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, EOFError, OSError) as error:
+            raise _Carried(error) from error
+
+
 app = typer.Typer(
     name="fieldmark",
-    no_args_is_help=True,
+    cls=_Verbs,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -55,22 +85,31 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+# The backspace on a line of its own keeps Typer from joining the lines of the paragraph.
+@app.callback(invoke_without_command=True, help="\n".join([_WHAT, "", "\b", *_EXAMPLES]))
 def _fieldmark(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="No colours.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show where an error came from.")] = False,
 ) -> None:
-    r"""Turn a folder of labelled pictures into a convolutional network you can trust.
+    shown = screen().settle(no_color=no_color, debug=debug)
+    if context.invoked_subcommand is None:
+        shown.results(_short_help())
 
-    \b
-    fieldmark demo                    the whole way once, on real digits
-    fieldmark train FOLDER            check, split, train, measure, report
-    fieldmark predict latest *.jpg    name new pictures
-    """
-    screen().settle(no_color=no_color, debug=debug)
+
+def _short_help() -> Iterator[str]:
+    """Say in a dozen lines what there is to type."""
+    yield _WHAT
+    yield ""
+    yield from (f"  {example}" for example in _EXAMPLES[1:])
+    yield ""
+    for name, verb in VERBS.items():
+        yield f"  {name:<9} {(inspect.getdoc(verb) or '').partition('.')[0]}"
+    yield ""
+    yield "fieldmark VERB --help explains one of them."
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -81,41 +120,57 @@ def run(arguments: Sequence[str]) -> int:
     arguments : sequence of str
         Without the program's name.
     """
-    given = list(arguments)
-    for flag in ("--no-color", "--debug"):  # accepted before and after the verb
-        if flag in given:
-            given = [flag, *(word for word in given if word != flag)]
     shown = Screen.reset()
     try:
-        result = app(given, prog_name="fieldmark", standalone_mode=False)
-    except FieldmarkError as error:
-        shown.error(error_lines(error))
-        if shown.debug:
-            traceback.print_exc()
-        return error.exit_status
-    except click.ClickException as error:
-        shown.error([f"fieldmark: {error.format_message()} [usage]", "  next:  fieldmark --help"])
-        return 2
-    except (KeyboardInterrupt, click.Abort):
-        shown.error(["fieldmark: stopped by Ctrl-C. [interrupted]"])
-        return INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone, as `| head` does; nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:  # the last net: a fault of ours, said as one
-        return _fault(shown, error)
+        result = app(_globals_first(arguments), prog_name="fieldmark", standalone_mode=False)
+    except _Carried as carried:
+        return _failed(shown, carried.error)
+    except Exception as error:  # the last net
+        return _failed(shown, error)
     return result if isinstance(result, int) else 0
 
 
-def _fault(shown: Screen, error: Exception) -> int:
-    shown.error(
-        [
-            f"fieldmark: a fault in fieldmark: {type(error).__name__}: {error} [fault]",
-            "  why:   This should not happen, whatever the input.",
-            "  next:  run it again with --debug and report what it prints",
-        ]
-    )
+def _globals_first(arguments: Sequence[str]) -> list[str]:
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    moved = [word for word in words[:end] if word in _ANYWHERE]
+    return [*moved, *(word for word in words[:end] if word not in _ANYWHERE), *words[end:]]
+
+
+def _failed(shown: Screen, error: BaseException) -> int:
+    """Say what went wrong; return the exit status."""
+    status = 1
+    match error:
+        case FieldmarkError():
+            lines, status = error_lines(error), error.exit_status
+        case typer.TyperException():
+            lines, status = _usage_lines(error), 2
+        case KeyboardInterrupt() | typer.Abort() | EOFError():
+            shown.error(["fieldmark: stopped by Ctrl-C. [interrupted]"])
+            return INTERRUPTED
+        case BrokenPipeError():
+            # The reader has gone, as `| head` does; nothing more can be said to it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        case OSError():  # a full disk, a folder that may not be written
+            what = (
+                f"{error.strerror or type(error).__name__}: {readable(str(error.filename or ''))}"
+            )
+            lines, status = [f"fieldmark: {what} [system]"], 3
+        case _:  # a fault of ours, said as one
+            lines = [
+                f"fieldmark: a fault in fieldmark: {type(error).__name__}: {error} [fault]",
+                "  why:   This should not happen, whatever the input.",
+                "  next:  run it again with --debug and report what it prints",
+            ]
+    shown.error(lines)
     if shown.debug:
-        traceback.print_exc()
-    return 1
+        traceback.print_exception(error)
+    return status
+
+
+def _usage_lines(error: typer.TyperException) -> list[str]:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "fieldmark"
+    what = " ".join(error.format_message().split())
+    return [f"fieldmark: {what} [usage]", f"  next:  {command} --help"]

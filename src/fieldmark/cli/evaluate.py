@@ -11,7 +11,7 @@ import typer
 
 from fieldmark.cli.options import Json, LabelFrom, Labels, Quiet, RunsFolder
 from fieldmark.cli.screen import screen, shown
-from fieldmark.errors import GateError
+from fieldmark.errors import GateError, UsageError
 
 if TYPE_CHECKING:
     from fieldmark.workflow.measuring import Evaluation
@@ -34,13 +34,17 @@ def evaluate(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Measure a model on labelled pictures, by class name, with intervals.
+    """Measure a model on labelled pictures, with intervals.
+
+    Without a folder: on the run's own test part. Folders are matched to classes by name.
 
     Example: fieldmark evaluate latest more-flowers --min-accuracy 0.8
     """
     from fieldmark.workflow.measuring import evaluate as measure
 
     out = screen().settle(as_json=json_, quiet=quiet)
+    if csv_:
+        _check_new(Path(csv_))
     found = measure(
         run, folder, labels=labels or None, label_from=label_from, runs_folder=runs_folder
     )
@@ -50,7 +54,7 @@ def evaluate(
     else:
         out.results(found.report.lines(out.width))
     for each in found.unread:
-        out.say(f"{shown(each.file)}  not read   {each.reason} [{each.code}]")
+        out.error([f"{shown(each.file)}  not read   {each.reason} [{each.code}]"])
     if found.unread:
         reasons = Counter(each.code for each in found.unread)
         words = ", ".join(f"{n} {code}" for code, n in reasons.most_common())
@@ -66,6 +70,25 @@ def evaluate(
             hint="train longer or with more pictures, or lower --min-accuracy",
         )
     return 3 if found.unread else 0
+
+
+def _check_new(path: Path) -> None:
+    """Refuse before anything is measured what could not be written after it."""
+    if path.exists():
+        raise UsageError(
+            f"{path.name} exists already.",
+            code="file-exists",
+            where=str(path),
+            why="Nothing is overwritten unasked.",
+            hint="choose another name",
+        )
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"There is no folder {path.parent}.",
+            code="no-folder",
+            where=str(path),
+            hint="make the folder, or choose another place",
+        )
 
 
 def _write_csv(path: Path, found: Evaluation) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,10 @@ def predict(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Label new pictures: one line each; exit 3 if some could not be read.
+    """Label new pictures, one line each.
+
+    A file that cannot be read is named with its reason; the others are answered, and the exit
+    status is 3.
 
     Example: fieldmark predict latest new/*.jpg
     """
@@ -125,11 +129,13 @@ def _table(
             out.error([f"{_name(answer)}  not read   {answer.reason} [{answer.code}]"])
             continue
         n_read += 1
-        others = "  ".join(
-            f"{shown(entry.label)} {100 * entry.score:.0f} %" for entry in answer.scores[1:top]
-        )
-        label = shown(answer.label).ljust(widest)
-        out.result(f"{_name(answer)}  {label}  {100 * answer.score:3.0f} %  {others}".rstrip())
+        line = f"{_name(answer)}  {shown(answer.label):<{widest}}  {100 * answer.score:3.0f} %"
+        for entry in answer.scores[1:top]:
+            other = f"  {shown(entry.label)} {100 * entry.score:.0f} %"
+            if len(line) + len(other) > out.room:
+                break
+            line += other
+        out.result(line)
     return n_read, n_unread
 
 
@@ -151,17 +157,22 @@ def _csv(
 ) -> tuple[int, int]:
     from fieldmark.inference.predictor import Unread
 
-    writer = csv.writer(sys.stdout, lineterminator="\n")
     columns = [f"score:{name}" for name in predictor.classes]
-    writer.writerow(["file", "label", "score", "problem", *columns])
+    out.result(_row(["file", "label", "score", "problem", *columns]))
     n_read = n_unread = 0
     for answer in answers:
         if isinstance(answer, Unread):
             n_unread += 1
-            writer.writerow([answer.file, "", "", answer.code, *("" for _ in columns)])
+            out.result(_row([answer.file, "", "", answer.code, *("" for _ in columns)]))
             continue
         n_read += 1
         scores = {entry.label: f"{entry.score:.6f}" for entry in answer.scores}
         row = [scores[name] for name in predictor.classes]
-        writer.writerow([answer.file, answer.label, f"{answer.score:.6f}", "", *row])
+        out.result(_row([answer.file, answer.label, f"{answer.score:.6f}", "", *row]))
     return n_read, n_unread
+
+
+def _row(cells: list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()

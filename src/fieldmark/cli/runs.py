@@ -18,6 +18,7 @@ def runs(folder: RunsFolder = "runs", json_: Json = False) -> None:
 
     out = screen().settle(as_json=json_)
     listed = folders.listed(Path(folder))
+    widest = max((len(run.name) for run in listed), default=0)
     for run in listed:
         accuracy = _accuracy(run.path)
         if json_:
@@ -26,9 +27,9 @@ def runs(folder: RunsFolder = "runs", json_: Json = False) -> None:
         elif run.finished and accuracy:
             low, high = 100 * accuracy["low"], 100 * accuracy["high"]
             interval = f"({low:.1f} to {high:.1f}, {accuracy['n']:,} pictures)"
-            out.result(f"{run.name:<24} {100 * accuracy['value']:5.1f} %  {interval}")
+            out.result(f"{run.name:<{widest}}  {100 * accuracy['value']:5.1f} %  {interval}")
         else:
-            out.result(f"{run.name:<24} unfinished")
+            out.result(f"{run.name:<{widest}}  unfinished")
     if not listed:
         out.say(f"No runs in {folder}.")
         out.next("fieldmark train FOLDER")

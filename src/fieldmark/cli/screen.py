@@ -68,6 +68,12 @@ class Screen:
         """Columns, at least 60."""
         return max(60, shutil.get_terminal_size((80, 24)).columns)
 
+    @property
+    def room(self) -> int:
+        """Columns of a line of results; no limit in a pipe or file, unless ``COLUMNS`` sets one."""
+        looked_at = sys.stdout.isatty() or "COLUMNS" in os.environ
+        return self.width if looked_at else sys.maxsize
+
     def result(self, text: str) -> None:
         """Print a result to stdout."""
         sys.stdout.write(_encodable(text, sys.stdout.encoding) + "\n")

@@ -55,7 +55,10 @@ def train(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Train a classifier, then measure it once on pictures it never saw.
+    """Train a classifier, then measure it on unseen pictures.
+
+    The test part is read once, after every choice has been made. Ctrl-C ends the epoch, keeps the
+    best one and measures it; Ctrl-C again quits at once.
 
     Example: fieldmark train flowers --net small --time 5m
     """

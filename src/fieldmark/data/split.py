@@ -35,8 +35,8 @@ class _Unit:
 
     key: str
     members: tuple[int, ...]
-    label: str
-    """The label most of them have; it says in which class's share they count."""
+    labels: tuple[str, ...]
+    """Every label among them, sorted: one for most, several for a person who did all classes."""
 
 
 def assign(
@@ -116,16 +116,17 @@ def _draw(manifest: Manifest, shares: dict[Split, float], seed: int) -> dict[int
         )
     units = _units(manifest, open_)
     _check_sizes(manifest, units, n_parts=len(shares) + 1)
-    ranks = _ranks(units, seed)
-    by_class: dict[str, list[_Unit]] = defaultdict(list)
-    for unit in sorted(units, key=lambda unit: (ranks[unit.key], unit.key)):
-        by_class[unit.label].append(unit)
-    return {
-        at: split
-        for members in by_class.values()
-        for unit, split in _cut(members, shares)
-        for at in unit.members
+    placed = _place(units, _ranks(units, seed), shares)
+    lost = {
+        label: sum(label in unit.labels for unit in units)
+        for label in manifest.classes
+        for part in ("train", *shares)
+        if not any(label in unit.labels and placed[unit.key] == part for unit in units)
     }
+    if lost:
+        what = "groups that cannot be divided so that every part has some"
+        raise _too_few(manifest, lost, what, len(shares) + 1)
+    return {at: placed[unit.key] for unit in units for at in unit.members}
 
 
 def _units(manifest: Manifest, positions: list[int]) -> list[_Unit]:
@@ -145,15 +146,12 @@ def _units(manifest: Manifest, positions: list[int]) -> list[_Unit]:
     members: dict[int, list[int]] = defaultdict(list)
     for at in positions:
         members[root(at)].append(at)
-    order = {name: index for index, name in enumerate(manifest.classes)}
     units = []
     for together in members.values():
-        counts = Counter(manifest.examples[at].label for at in together)
-        label = min(counts, key=lambda name: (-counts[name], order.get(name, -1), name))
-        # "group:..." sorts before "sha:...": a group keeps its rank whichever of its files are
-        # there.
+        labels = sorted({manifest.examples[at].label for at in together})
+        # "group:..." sorts before "sha:...": a group keeps its rank whichever files it has.
         key = min(key for at in together for key in _keys(manifest.examples[at]))
-        units.append(_Unit(key, tuple(together), label))
+        units.append(_Unit(key, tuple(together), tuple(labels)))
     return units
 
 
@@ -174,32 +172,78 @@ def _ranks(units: list[_Unit], seed: int) -> dict[str, float]:
     return {unit.key: float(draw) for unit, draw in zip(units, draws, strict=True)}
 
 
-def _cut(units: list[_Unit], shares: dict[Split, float]) -> list[tuple[_Unit, Split]]:
-    """Cut one class's ranked units: small parts first, one unit at least, the rest to train."""
+def _place(
+    units: list[_Unit], ranks: dict[str, float], shares: dict[Split, float]
+) -> dict[str, Split]:
+    """Divide units with the same labels among the parts, then mend what a class lacks."""
+    alike: dict[tuple[str, ...], list[_Unit]] = defaultdict(list)
+    for unit in sorted(units, key=lambda unit: (ranks[unit.key], unit.key)):
+        alike[unit.labels].append(unit)
+    placed: dict[str, Split] = {}
+    for labels, members in alike.items():
+        if len(members) > len(shares):
+            placed.update(_cut(members, shares, every=len(labels) == 1))
+        else:  # too few for a cut without favouring a part: the rank itself decides
+            placed.update((unit.key, _by_rank(ranks[unit.key], shares)) for unit in members)
+    _mend(units, placed, ("train", *shares))
+    return placed
+
+
+def _by_rank(rank: float, shares: dict[Split, float]) -> Split:
+    until = 0.0
+    for split, share in shares.items():
+        until += share
+        if rank < until:
+            return split
+    return "train"
+
+
+def _cut(units: list[_Unit], shares: dict[Split, float], *, every: bool) -> dict[str, Split]:
+    """Cut ranked units: small parts first, with ``every`` one unit each at least; then train."""
     n_examples = sum(len(unit.members) for unit in units)
-    # A group larger than a whole part would swallow it; it goes to the training part, if enough
-    # remain.
+    # A group larger than a whole part would swallow it; it goes to training, if enough remain.
     limit = max(1.0, max(shares.values()) * n_examples)
     small = [unit for unit in units if len(unit.members) <= limit]
     if len(small) <= len(shares):
         small = sorted(units, key=lambda unit: len(unit.members))
-    middles = np.cumsum([len(unit.members) for unit in small]) - np.array(
-        [len(unit.members) / 2 for unit in small]
-    )
-    placed: dict[str, Split] = {}
+    sizes = np.array([len(unit.members) for unit in small])
+    middles = np.cumsum(sizes) - sizes / 2
+    placed: dict[str, Split] = {unit.key: "train" for unit in units}
     start, until, left = 0, 0.0, len(shares)
     for split, share in shares.items():
         until += share * n_examples
-        # Leave one unit for each part still to come, the training part included.
-        stop = min(max(int(np.sum(middles < until)), start + 1), len(small) - left)
+        stop = int(np.sum(middles < until))
+        if every:  # leave one unit for each part still to come, the training part included
+            stop = min(max(stop, start + 1), len(small) - left)
         placed.update((unit.key, split) for unit in small[start:stop])
-        start, left = stop, left - 1
-    return [(unit, placed.get(unit.key, "train")) for unit in units]
+        start, left = max(start, stop), left - 1
+    return placed
+
+
+def _mend(units: list[_Unit], placed: dict[str, Split], parts: tuple[Split, ...]) -> None:
+    """Move single units to parts that a class is missing from, where that takes nothing away."""
+    homes = Counter((label, placed[unit.key]) for unit in units for label in unit.labels)
+    for label in sorted({label for unit in units for label in unit.labels}):
+        for part in parts:
+            if homes[label, part]:
+                continue
+            spare = [
+                unit
+                for unit in units
+                if label in unit.labels
+                and all(homes[other, placed[unit.key]] > 1 for other in unit.labels)
+            ]
+            if spare:
+                moved = min(spare, key=lambda unit: (len(unit.members), unit.key))
+                for other in moved.labels:
+                    homes[other, placed[moved.key]] -= 1
+                    homes[other, part] += 1
+                placed[moved.key] = part
 
 
 def _check_sizes(manifest: Manifest, units: list[_Unit], n_parts: int) -> None:
     examples = Counter(manifest.examples[at].label for unit in units for at in unit.members)
-    groups = Counter(unit.label for unit in units)
+    groups = Counter(label for unit in units for label in unit.labels)
     enough = MIN_EXAMPLES if n_parts == len(SPLITS) else n_parts
     few = {name: examples[name] for name in manifest.classes if examples[name] < enough}
     if few:

@@ -78,8 +78,7 @@ class Writer:
     ) -> None:
         with contextlib.suppress(OSError):
             self._file.close()
-        with contextlib.suppress(OSError):
-            self.path.unlink()
+        _remove(self.path)
 
     def put(self, row: int, array: NDArray[np.uint8]) -> None:
         """Write one row."""
@@ -101,13 +100,13 @@ class Writer:
         try:
             self.path.unlink()
         except OSError:  # Windows keeps mapped files; remove it with the array, or at the end
-            self.path = _leave_to_the_array(self.path, pixels)
+            weakref.finalize(pixels, _remove, self.path)
         return Stored(pixels=pixels, hashes=tuple(hashes), failures=failures)
 
 
-def _leave_to_the_array(path: Path, pixels: NDArray[np.uint8]) -> Path:
-    weakref.finalize(pixels, path.unlink, missing_ok=True)
-    return path
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 class Shelf:

@@ -104,7 +104,8 @@ def _prepare_tensorflow(threads: int) -> None:
 def _quiet_libraries() -> Iterator[None]:
     """Keep the start-up notes that libraries write to file descriptor 2 off the screen.
 
-    Only where Python's own stderr goes elsewhere, as the command line sees to: nothing of ours is lost.
+    Only where Python's own stderr goes elsewhere, as the command line sees to: nothing of ours is
+    lost.
     """
     try:
         apart = sys.stderr.fileno() != 2

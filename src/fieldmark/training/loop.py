@@ -25,7 +25,7 @@ from fieldmark.training import backend, schedule
 from fieldmark.training.averaging import EVERY, WeightAverage
 from fieldmark.training.events import EpochDone, Listener, Progress, RateFound, Stopped
 from fieldmark.training.optimizers import optimizer
-from fieldmark.training.recipe import Recipe
+from fieldmark.training.recipe import RATE_BOUNDS, Recipe
 
 RANGE_TEST_STEPS: Final = 100
 PROBE_WARM_UP: Final = 5
@@ -126,6 +126,7 @@ class _Loop:
         start = weights.initial(self.plan, seed=self.recipe.seed)
         self.model = keras_model.build(self.plan, start, seed=self.recipe.seed)
         compile_model(self.model, self.plan, self.recipe)
+        self.draws = [(state, np.array(state)) for state in _draw_states(self.model)]
         if self.recipe.lr is None or self.recipe.epochs is None:
             step_s = self._range_test(RANGE_TEST_STEPS if self.recipe.lr is None else 20)
             self._reset(start)
@@ -145,7 +146,8 @@ class _Loop:
             if not math.isfinite(loss) or (len(losses) > 10 and loss > 4 * min(losses)):
                 break
         if self.recipe.lr is None:
-            chosen = schedule.suggest(rates, losses)
+            low, high = RATE_BOUNDS[self.recipe.optimizer]
+            chosen = schedule.suggest(rates, losses, low=low, high=high)
             self.range_test = RangeTest(tuple(rates[: len(losses)]), tuple(losses), chosen)
             self.listen(RateFound(lr=chosen))
         warm = clock[min(PROBE_WARM_UP, len(clock) - 1) :]
@@ -155,6 +157,8 @@ class _Loop:
         keras_model.write_weights(self.model, self.plan, start)
         for variable in self.model.optimizer.variables:
             variable.assign(keras.ops.zeros_like(variable))
+        for state, before in self.draws:
+            state.assign(before)
         backend.seed(self.recipe.seed)
 
     def _decide(self, step_s: float) -> None:
@@ -181,11 +185,12 @@ class _Loop:
             before = time.monotonic()
             loss, accuracy, rate = self._epoch(batches, n_steps)
             trained = time.monotonic()
-            if not math.isfinite(loss):
+            val_loss, val_accuracy = self._validate() if math.isfinite(loss) else (math.nan, 0.0)
+            best = val_loss < self._best_loss()
+            kept = self._kept() if best else {}
+            if not (math.isfinite(val_loss) and _finite(kept)):
                 stopped = self._diverged(epoch)
                 break
-            val_loss, val_accuracy = self._validate()
-            best = not self.history or val_loss < self._best_loss()
             now = time.monotonic()
             done = EpochDone(
                 epoch=epoch,
@@ -201,7 +206,7 @@ class _Loop:
             )
             self.history.append(done)
             if best:
-                self.best, self.best_epoch = self._kept(), epoch
+                self.best, self.best_epoch = kept, epoch
             self.listen(done)
             stopped = self._why_stop(epoch, epochs)
             if stopped:
@@ -240,6 +245,7 @@ class _Loop:
         given = None
         if self.recipe.class_weights is not None:
             given = np.asarray(self.recipe.class_weights, np.float32)[labels]
+        self.model.reset_metrics()  # Keras 3.9 averages over all steps otherwise
         logs = self.model.train_on_batch(
             pixels, targets(labels, self.plan), sample_weight=given, return_dict=True
         )
@@ -252,30 +258,30 @@ class _Loop:
         return keras_model.read_weights(self.model, self.plan)
 
     def _validate(self) -> tuple[float, float]:
-        live: dict[str, NDArray[np.float32]] | None = None
-        if self.average is not None and self.average.weights:
-            live = keras_model.read_weights(self.model, self.plan)
-            keras_model.write_weights(self.model, self.plan, self.average.weights)
+        average = self.average.weights if self.average is not None else {}
+        live = keras_model.read_weights(self.model, self.plan) if average else {}
+        if not (_finite(live) and _finite(average)):
+            return math.nan, 0.0
+        if average:
+            keras_model.write_weights(self.model, self.plan, average)
         loss, n_right, n = 0.0, 0, 0
         for pixels, labels in self.valid.epoch(0):
             logits = answer(self.model, pixels)
             loss += float(losses(logits, labels, self.recipe.label_smoothing).sum())
             n_right += int((logits.argmax(axis=1) == labels).sum())
             n += len(labels)
-        if live is not None:
+        if average:
             keras_model.write_weights(self.model, self.plan, live)
         return loss / n, n_right / n
 
     def _best_loss(self) -> float:
-        return min(done.val_loss for done in self.history)
+        return min((done.val_loss for done in self.history), default=math.inf)
 
     def _why_stop(self, epoch: int, epochs: int) -> Stopped | None:
         if epoch == epochs:
             return None
         if self.stop.requested:
             return self._stopped("interrupted", f"Stopped on request after epoch {epoch}.")
-        if not math.isfinite(self.history[-1].val_loss):
-            return self._diverged(epoch)
         waited = epoch - self.best_epoch
         if self.recipe.patience and waited >= self.recipe.patience:
             return self._stopped(
@@ -374,6 +380,17 @@ def losses(
     log_shares = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
     picked = log_shares[np.arange(len(labels)), labels]
     return np.asarray(-(1 - smoothing) * picked - smoothing * log_shares.mean(axis=1))
+
+
+def _draw_states(model: keras.Model) -> list[Any]:
+    """Return the variables from which DROPOUT draws: part of where a training starts."""
+    dropouts = (layer for layer in model.layers if isinstance(layer, keras.layers.Dropout))
+    return [layer.seed_generator.state for layer in dropouts if layer.rate > 0]
+
+
+def _finite(found: Weights) -> bool:
+    """Look at the weights themselves: a RELU turns NaN into 0, so the loss need not show it."""
+    return all(bool(np.isfinite(array).all()) for array in found.values())
 
 
 def _endless(batches: Batches) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:

@@ -62,6 +62,9 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
+RATE_BOUNDS: Final = {"adam": (1e-3, 1e-2), "adamw": (3e-3, 1e-2), "sgd": (2e-2, 4e-1)}
+"""Peak rates that a range test may choose, by optimizer."""
+
 _ARTICLE: Final[dict[str, Any]] = {
     "optimizer": "adam",
     "lr": 1e-3,

@@ -60,30 +60,37 @@ def smoothed(losses: Sequence[float], decay: float = 0.9) -> list[float]:
     return found
 
 
-def suggest(rates: Sequence[float], losses: Sequence[float]) -> float:
+def suggest(rates: Sequence[float], losses: Sequence[float], *, low: float, high: float) -> float:
     """Choose a peak rate from a range test.
 
     Parameters
     ----------
     rates, losses : sequences of the same length
         Growing learning rates and the training loss at each; losses may end early or be infinite.
+    low, high : float
+        What the optimizer stands. Where pictures are hard, a hundred steps show more noise than
+        slope, and the lowest point alone would be anywhere.
 
     Returns
     -------
     float
-        The rate where the smoothed loss is lowest, divided by 3: high, but before it turns.
+        The rate where the smoothed loss is lowest, divided by 3 (high, but before it turns), and
+        within the bounds.
 
     References
     ----------
-    Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, arXiv:1506.01186, section
-    3.3.
+    Smith, "Cyclical Learning Rates for Training Neural Networks", 2017, arXiv:1506.01186,
+    section 3.3.
 
     Examples
     --------
-    >>> suggest([0.001, 0.01, 0.1, 1.0], [0.7, 0.5, 0.6, float("inf")])
-    0.0033333333333333335
+    >>> losses = [0.7, 0.5, 0.6, float("inf")]
+    >>> suggest([0.001, 0.012, 0.1, 1.0], losses, low=0.001, high=0.01)
+    0.004
     """
     finite = [loss for loss in losses if math.isfinite(loss)]
+    if not finite:
+        return low
     calm = smoothed(finite, decay=0.9 if len(finite) > 20 else 0.0)
     lowest = min(range(len(calm)), key=calm.__getitem__)
-    return rates[lowest] / 3
+    return min(max(rates[lowest] / 3, low), high)

@@ -27,6 +27,7 @@ from fieldmark.export import Exported, export
 from fieldmark.inference.predictor import Predictor
 from fieldmark.modalities import MODALITIES
 from fieldmark.modalities.augment import AUGMENTATIONS
+from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training import backend, events
 from fieldmark.training.events import Event, Listener, Progress, silent
@@ -93,8 +94,8 @@ def train(
     if epochs != "auto":
         asked = asked.changed("train", {"epochs": epochs})
     dataset = data if isinstance(data, Dataset) else _loaded(data, asked)
-    if not isinstance(data, Dataset):
-        asked = asked.changed("data", {"folder": str(data)})
+    folder = dataset.manifest.root if isinstance(data, Dataset) else data
+    asked = asked.changed("data", {"folder": str(folder)})
     return _Training(dataset, asked, listen, command).run()
 
 
@@ -278,9 +279,10 @@ class _Made:
         )
 
     def _net(self, size: int) -> dict[str, str | int]:
-        if self.settings.net.name == "layers":
-            return {"name": "layers", "layers": self.settings.net.layers}
-        return {"name": self.choice.name, "size": size}
+        if self.choice.name in CATALOGUE:
+            return {"name": self.choice.name, "size": size}
+        # A file with a list may be gone or changed by then, so the list itself is kept.
+        return {"name": "layers", "layers": str(self.choice.plan.network), "size": size}
 
     def measured(self, model_id: str) -> tuple[reports.Report, NDArray[np.float32]]:
         """Read the test part: here, once, by the file that ships."""

@@ -1,0 +1,61 @@
+"""Medians, ratios pair by pair, intervals, and tables of them. Pure."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Final
+
+T_95: Final = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+)
+"""Two-sided 95 % quantiles of Student's t for 1, 2, ... 20 degrees of freedom."""
+
+
+def spread(values: Sequence[float], digits: int = 0) -> str:
+    """Return the median, with the lowest and the highest value.
+
+    >>> spread([3.0, 1.0, 2.0], 1)
+    '2.0 (1.0-3.0)'
+    """
+    low, middle, high = min(values), statistics.median(values), max(values)
+    return f"{middle:,.{digits}f} ({low:,.{digits}f}-{high:,.{digits}f})"
+
+
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Divide measurements that ran next to each other."""
+    return [a / b for a, b in zip(ours, theirs, strict=True)]
+
+
+def target(what: str, values: Sequence[float], wanted: float, *, at_least: bool) -> str:
+    """Return a line that says whether the median reaches what was wanted."""
+    middle = statistics.median(values)
+    met = middle >= wanted if at_least else middle <= wanted
+    sign = ">=" if at_least else "<="
+    return f"target {what} {sign} {wanted:g}: {middle:.3g}, {'met' if met else 'MISSED'}"
+
+
+def t_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the mean and the ends of its 95 % interval by Student's t.
+
+    One value has no interval: its ends are infinite. Above 21 values the quantile for 21 is used,
+    which makes the interval a little too wide.
+    """
+    mean = statistics.fmean(values)
+    if len(values) < 2:
+        return mean, -math.inf, math.inf
+    quantile = T_95[min(len(values) - 1, len(T_95)) - 1]
+    half = quantile * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Line up columns, the first to the left and the others to the right."""
+    widths = [max(len(row[at]) for row in [head, *rows]) for at in range(len(head))]
+    lines = []
+    for row in [head, *rows]:
+        cells = [row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))]
+        lines.append("  ".join(cells).rstrip())
+    return lines
