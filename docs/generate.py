@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -15,7 +16,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from typer.models import ArgumentInfo, OptionInfo
 
 from fieldmark.cli import VERBS
-from fieldmark.cli import __doc__ as CLI  # noqa: N812
+from fieldmark.cli import __doc__ as CLI
 
 PAGE = Path(__file__).resolve().parent / "commands.md"
 
@@ -24,9 +25,10 @@ _HEAD = """\
 
 Written by `python docs/generate.py`; do not edit.
 
-Results go to stdout, everything else to stderr. `--json` prints JSON and nothing else on stdout. `-q` keeps results and
-errors. Colours and moving bars appear on a terminal only, and never with `--no-color`, `NO_COLOR` or `TERM=dumb`.
-`--debug` shows where an error came from. Nothing is overwritten.
+Results go to stdout, everything else to stderr. `--json` prints JSON and nothing else on stdout.
+`-q` keeps results and errors. Colours and moving bars appear on a terminal only, and never with
+`--no-color`, `NO_COLOR` or `TERM=dumb`. `--debug` shows where an error came from. Nothing is
+overwritten.
 
 {statuses}
 """
@@ -35,7 +37,7 @@ errors. Colours and moving bars appear on a terminal only, and never with `--no-
 def page() -> str:
     """Return the page's text."""
     contract = (CLI or "").partition("Exit status:")[2]
-    statuses = "Exit status:" + " ".join(contract.split()).join((" ", ""))
+    statuses = textwrap.fill(f"Exit status: {' '.join(contract.split())}", 100)
     parts = [_HEAD.format(statuses=statuses)]
     parts += [_section(name, verb) for name, verb in VERBS.items()]
     return "\n".join(parts)
@@ -72,9 +74,10 @@ def _parameter(parameter: inspect.Parameter, hint: Any) -> tuple[str, str, str, 
         return spelled, _shown(default), info.help or "", True
     if not isinstance(info, OptionInfo):
         raise TypeError(f"{parameter.name} has no help")
-    long = f"--{parameter.name.strip('_').replace('_', '-')}"
-    spellings = sorted(info.param_decls or [long], key=len)
-    if kind is bool and not info.param_decls:
+    # Inside Annotated, Typer keeps the first spelling where a default would stand.
+    given = [each for each in (info.default, *(info.param_decls or ())) if isinstance(each, str)]
+    spellings = sorted(given or [f"--{parameter.name.replace('_', '-')}"], key=len)
+    if kind is bool and not given:
         spellings.append(f"--no-{parameter.name}")
     spelled = ", ".join(spellings)
     value = "" if kind is bool else f" {info.metavar or _metavar(kind)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,3 +19,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"real data not found: {folder} is no folder")
     return folder
+
+
+def pytest_collection_finish() -> None:
+    """Fix the number of threads before any test runs an operation.
+
+    TensorFlow fixes it at its first one, and a training refuses to run with another number.
+    """
+    if "keras" in sys.modules:
+        from fieldmark.training import backend
+        from fieldmark.workflow.dataset import cores
+
+        backend.prepare(cores())

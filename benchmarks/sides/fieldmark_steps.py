@@ -2,11 +2,13 @@
 
 import argparse
 import json
+from itertools import chain, islice
 from pathlib import Path
 from types import SimpleNamespace
 
-import fieldmark as fm
 import numpy as np
+
+import fieldmark as fm
 from fieldmark.config import Settings
 from fieldmark.data import cache
 from fieldmark.data.batches import Batches, ids_of
@@ -63,7 +65,8 @@ def listen(event) -> None:
 
 train, valid = batches("train"), batches("valid")
 recipe = resolve(settings, Facts(class_counts=(1, 1), cores=cores()))
-shown = [batch for epoch in range(given.steps) for batch in train.epoch(epoch)][: given.steps]
+passes = chain.from_iterable(train.epoch(epoch) for epoch in range(given.steps))
+shown = list(islice(passes, given.steps))
 arrays = weights.initial(choice.plan, seed=recipe.seed)
 np.savez(
     given.start,

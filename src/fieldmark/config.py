@@ -105,6 +105,8 @@ class RunSettings:
     """Of the run, before its number; empty: the data folder's name."""
     cache: bool = True
     """Keep decoded pictures for the next run, in fieldmark's own cache folder."""
+    cache_gb: float = 20.0
+    """The most that cache folder may hold; what was used longest ago goes first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +215,7 @@ _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("train", "ema"): (0, 0.99999),
     ("train", "threads"): (1, 1024),
     ("train", "seed"): (0, 2**32 - 1),
+    ("run", "cache_gb"): (0.001, 1e6),
 }
 
 
@@ -289,6 +292,9 @@ def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped too.
-        return json.dumps(value).replace("\x7f", "\\u007f")
+        # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped too, and for
+        # characters beyond U+FFFF, which JSON would escape in halves. What is no character at all,
+        # from a name that is not UTF-8, becomes a question mark: TOML has no way to write it.
+        text = value.encode("utf-8", "replace").decode("utf-8")
+        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
     return repr(value)

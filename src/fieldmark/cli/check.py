@@ -55,7 +55,8 @@ def _lines(found: Manifest) -> list[str]:
     lines = [f"{name}: {n:,} usable pictures in {len(found.classes)} classes", ""]
     widest = max(len(shown(each)) for each in found.classes)
     lines += [f"  {shown(label):<{widest}}  {k:>8,}" for label, k in found.counts().items()]
-    reasons = Counter((each.code, each.reason) for each in found.left_out)
+    # What stands in brackets differs from file to file.
+    reasons = Counter((each.code, each.reason.partition(" (")[0]) for each in found.left_out)
     if reasons:
         lines += ["", "  left out"]
         lines += [f"  {k:>8,}  {reason} [{code}]" for (code, reason), k in reasons.most_common()]

@@ -96,7 +96,7 @@ class TrainingScreen:
             f"{rate}batch {recipe['batch']}   epochs {epochs}   {recipe['threads']} threads   "
             f"seed {recipe['seed']}",
         ]
-        return [*lines, "", _HEAD] if self._screen.live else lines
+        return lines
 
     def _epoch_lines(self, event: EpochDone) -> list[str]:
         self._epoch, self._epochs = event.epoch, event.epochs
@@ -148,6 +148,8 @@ class TrainingScreen:
         from rich.progress import Progress as Bars
 
         self._end_bar()
+        if stage == "epoch" and self._epoch == 0:
+            self._screen.say("\n" + _HEAD)
         console = Console(stderr=True, no_color=not self._screen.colored)
         self._bar = Bars(
             TextColumn("{task.description}", markup=False),

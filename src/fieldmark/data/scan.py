@@ -64,26 +64,7 @@ def scan(root: Path, *, labels: Path | None = None, label_from: str = "folder") 
         raise troubles.no_folder(root)
     if labels is not None:
         return _checked(_from_list(labels, root, walk=True))
-    tree = files.walk(root)
-    parts = _parts(tree, root)
-    examples: list[Example] = []
-    left_out = list(tree.left_out)
-    for path in tree.files:
-        found = _label(path, parts, pattern)
-        if isinstance(found, LeftOut):
-            left_out.append(found)
-        else:
-            examples.append(found)
-    manifest = Manifest(
-        root=root,
-        examples=tuple(examples),
-        classes=(),
-        left_out=tuple(left_out),
-        layout="name" if pattern else ("parts" if parts else "folders"),
-    )
-    if pattern is None:
-        _check_empty(manifest, tree, parts)
-    return _checked(manifest)
+    return _checked(_from_folders(root, pattern))
 
 
 def hash_contents(
@@ -146,6 +127,29 @@ def _pattern(label_from: str) -> re.Pattern[str] | None:
         code="label-from",
         hint=r"for oak_17.jpg: --label-from 'name:^(\w+?)_'",
     )
+
+
+def _from_folders(root: Path, pattern: re.Pattern[str] | None) -> Manifest:
+    tree = files.walk(root)
+    parts = _parts(tree, root)
+    examples: list[Example] = []
+    left_out = list(tree.left_out)
+    for path in tree.files:
+        found = _label(path, parts, pattern)
+        if isinstance(found, LeftOut):
+            left_out.append(found)
+        else:
+            examples.append(found)
+    manifest = Manifest(
+        root=root,
+        examples=tuple(examples),
+        classes=(),
+        left_out=tuple(left_out),
+        layout="name" if pattern else ("parts" if parts else "folders"),
+    )
+    if pattern is None:
+        _check_empty(manifest, tree, parts)
+    return manifest
 
 
 def _from_list(csv_path: Path, root: Path, *, walk: bool) -> Manifest:

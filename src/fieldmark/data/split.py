@@ -67,6 +67,24 @@ def assign(
     UsageError
         ``fractions``, or ``not-hashed``.
     """
+    _check_asked(manifest, fractions)
+    given = {example.split for example in manifest.examples}
+    wanted = dict(zip(SPLITS, fractions, strict=True))
+    missing: list[Split] = [s for s in reversed(SPLITS) if s not in given and s != "train"]
+    if not manifest.examples or not missing:
+        return manifest
+    # A part that is there takes no share of the training part.
+    whole = wanted["train"] + sum(wanted[split] for split in missing)
+    shares: dict[Split, float] = {split: wanted[split] / whole for split in missing}
+    drawn = _draw(manifest, shares, seed)
+    examples = tuple(
+        dataclasses.replace(example, split=drawn[at]) if at in drawn else example
+        for at, example in enumerate(manifest.examples)
+    )
+    return manifest.with_examples(examples)
+
+
+def _check_asked(manifest: Manifest, fractions: tuple[float, float, float]) -> None:
     if not all(0 < share < 1 for share in fractions) or abs(sum(fractions) - 1) > 1e-6:
         raise UsageError(
             f"The parts were asked to be {fractions}; each must be above 0 and their sum 1.",
@@ -89,19 +107,6 @@ def assign(
             where=str(manifest.root),
             hint="name the folder or part to learn from: train",
         )
-    wanted = dict(zip(SPLITS, fractions, strict=True))
-    missing: list[Split] = [s for s in reversed(SPLITS) if s not in given and s != "train"]
-    if not manifest.examples or not missing:
-        return manifest
-    # A part that is there takes no share of the training part.
-    whole = wanted["train"] + sum(wanted[split] for split in missing)
-    shares: dict[Split, float] = {split: wanted[split] / whole for split in missing}
-    drawn = _draw(manifest, shares, seed)
-    examples = tuple(
-        dataclasses.replace(example, split=drawn[at]) if at in drawn else example
-        for at, example in enumerate(manifest.examples)
-    )
-    return manifest.with_examples(examples)
 
 
 def _draw(manifest: Manifest, shares: dict[Split, float], seed: int) -> dict[int, Split]:

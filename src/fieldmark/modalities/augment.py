@@ -6,8 +6,8 @@ interpolated once. With the same parameters the matrix is that of Keras' legacy
 ``ImageDataGenerator`` on square pictures, its shear in *degrees* included. (On other pictures
 Keras turns around a point that is not the middle; here it always is the middle.)
 
-OpenCV 4 places sub-pixel positions on steps of 1/32 pixel; OpenCV 5 is exact. Neither moves an
-edge by more than a grey level or two.
+OpenCV 5 places sub-pixel positions exactly; OpenCV 4 on steps of 1/32 pixel, so up to 1/64 off,
+which is 4 grey levels at an edge from black to white.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ file's name. What is promised:
 * A side that shrinks is averaged over areas, a side that grows is interpolated (cubic); when one
   shrinks and the other grows, the shrinking comes first.
 
-Not promised: damage inside compressed JPEG data is invisible to every decoder, and libjpeg itself
-may print a line about it.
+Not promised: damage inside compressed JPEG data mostly decodes without an error. libjpeg and
+libtiff may print a line of their own about a damaged file.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Whether a JPEG stream is whole, from its markers alone.
 
 Pure. Needed because decoders fill what is missing with grey and say nothing: a picture cut in the
-middle would be learned as half a cat above a grey wall. Damage *inside* the compressed data cannot
-be seen this way, nor by any decoder.
+middle would be learned as half a cat above a grey wall. Damage *inside* the
+compressed data cannot be seen this way, and decoders mostly pass over it.
 """
 
 from __future__ import annotations

@@ -279,7 +279,7 @@ class _Made:
         )
 
     def _net(self, size: int) -> dict[str, str | int]:
-        if self.choice.name in CATALOGUE:
+        if self.settings.net.name == "auto" or self.settings.net.name in CATALOGUE:
             return {"name": self.choice.name, "size": size}
         # A file with a list may be gone or changed by then, so the list itself is kept.
         return {"name": "layers", "layers": str(self.choice.plan.network), "size": size}
