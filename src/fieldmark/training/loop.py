@@ -24,8 +24,8 @@ from fieldmark.networks.weights import Weights
 from fieldmark.training import backend, schedule
 from fieldmark.training.averaging import EVERY, WeightAverage
 from fieldmark.training.events import EpochDone, Listener, Progress, RateFound, Stopped
-from fieldmark.training.optimizers import optimizer
 from fieldmark.training.recipe import RATE_BOUNDS, Recipe
+from fieldmark.training.step import compile_step
 
 RANGE_TEST_STEPS: Final = 100
 PROBE_WARM_UP: Final = 5
@@ -125,7 +125,7 @@ class _Loop:
         backend.seed(self.recipe.seed)
         start = weights.initial(self.plan, seed=self.recipe.seed)
         self.model = keras_model.build(self.plan, start, seed=self.recipe.seed)
-        compile_model(self.model, self.plan, self.recipe)
+        self.train_step = compile_step(self.model, self.plan, self.recipe)
         self.draws = [(state, np.array(state)) for state in _draw_states(self.model)]
         if self.recipe.lr is None or self.recipe.epochs is None:
             step_s = self._range_test(RANGE_TEST_STEPS if self.recipe.lr is None else 20)
@@ -241,15 +241,10 @@ class _Loop:
     def _train_on(
         self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], rate: float
     ) -> tuple[float, float]:
-        self.model.optimizer.learning_rate = rate
-        given = None
+        weight = None
         if self.recipe.class_weights is not None:
-            given = np.asarray(self.recipe.class_weights, np.float32)[labels]
-        self.model.reset_metrics()  # Keras 3.9 averages over all steps otherwise
-        logs = self.model.train_on_batch(
-            pixels, targets(labels, self.plan), sample_weight=given, return_dict=True
-        )
-        return float(logs["loss"]), float(logs["accuracy"])
+            weight = np.asarray(self.recipe.class_weights, np.float32)[labels]
+        return self.train_step(pixels, targets(labels, self.plan), weight, rate)
 
     def _kept(self) -> dict[str, NDArray[np.float32]]:
         """Return the weights an epoch is judged by: the average if there is one."""
@@ -330,28 +325,6 @@ class _Loop:
             proof_pixels=pixels,
             proof_logits=answer(self.model, pixels),
         )
-
-
-def compile_model(model: keras.Model, plan: Plan, recipe: Recipe) -> None:
-    """Give the model its loss and optimizer."""
-    kind = "BinaryCrossentropy" if plan.n_outputs == 1 else "CategoricalCrossentropy"
-    loss = getattr(keras.losses, kind)(from_logits=True, label_smoothing=recipe.label_smoothing)
-    model.compile(
-        optimizer(recipe.optimizer, lr=recipe.lr or 1e-3, weight_decay=recipe.weight_decay),
-        loss,
-        metrics=[keras.metrics.MeanMetricWrapper(_right, name="accuracy")],
-        # XLA compiles convolutions badly on a CPU; JAX knows nothing else.
-        jit_compile=keras.backend.backend() == "jax",
-    )
-
-
-def _right(wanted: Any, logits: Any) -> Any:
-    """1 where the highest logit, or the sign of the only one, is right."""
-    if logits.shape[-1] == 1:
-        hits = keras.ops.equal(wanted > 0.5, logits > 0.0)
-        return keras.ops.cast(keras.ops.squeeze(hits, -1), "float32")
-    hits = keras.ops.equal(keras.ops.argmax(wanted, -1), keras.ops.argmax(logits, -1))
-    return keras.ops.cast(hits, "float32")
 
 
 def targets(labels: NDArray[np.int64], plan: Plan) -> NDArray[np.float32]:

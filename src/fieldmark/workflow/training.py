@@ -193,7 +193,11 @@ class _Training:
         def said(done: int, total: int) -> None:
             self.listen(Progress(stage="decode", done=done, total=total))
 
-        given = CacheSettings(enabled=self.settings.run.cache, threads=threads)
+        given = CacheSettings(
+            enabled=self.settings.run.cache,
+            limit_bytes=int(self.settings.run.cache_gb * 1e9),
+            threads=threads,
+        )
         decoded = cache.decode(
             manifest, MODALITIES["image"], choice.spec, settings=given, progress=said
         )
