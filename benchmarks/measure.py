@@ -58,23 +58,23 @@ def measured(command: list[str]) -> Record:
         many cores were busy with something else.
     """
     with tempfile.TemporaryDirectory(prefix="fieldmark-benchmark-") as folder:
-        said = Path(folder) / "stderr.txt"
         work = Path(folder) / "work"
         work.mkdir()
-        with said.open("wb") as errors:
+        printed, said = Path(folder) / "stdout.txt", Path(folder) / "stderr.txt"
+        with printed.open("wb") as out, said.open("wb") as errors:
             busy, started = busy_seconds(), time.perf_counter()
             process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=work,
                 env=_environment(Path(folder)),
-                stdout=subprocess.PIPE,
+                stdout=out,
                 stderr=errors,
             )
             try:
-                out = process.stdout.read() if process.stdout else b""
                 _, status, usage = os.wait4(process.pid, 0)
             except BaseException:
                 process.kill()
+                process.wait()
                 raise
             wall = time.perf_counter() - started
             busy = busy_seconds() - busy
@@ -82,8 +82,9 @@ def measured(command: list[str]) -> Record:
         if process.returncode:
             tail = said.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise SideFailed(f"{' '.join(command)}: exit {process.returncode}\n{tail}")
+        record = _last_json(printed.read_text(encoding="utf-8", errors="replace"))
     cpu = usage.ru_utime + usage.ru_stime
-    return _last_json(out) | {
+    return record | {
         "wall_s": wall,
         "cpu_s": cpu,
         "peak_rss_mb": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6,
@@ -102,6 +103,6 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _last_json(out: bytes) -> Record:
-    lines = [line for line in out.decode("utf-8", "replace").splitlines() if line.startswith("{")]
+def _last_json(printed: str) -> Record:
+    lines = [line for line in printed.splitlines() if line.startswith("{")]
     return dict(json.loads(lines[-1])) if lines else {}

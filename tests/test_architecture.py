@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import json
 import os
 import re
@@ -17,11 +18,17 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "fieldmark"
 TESTS = ROOT / "tests"
 
+BACKEND_DOORS = (
+    "training/backend.py",
+    "training/optimizers.py",
+    "training/step.py",
+    "networks/keras_model.py",
+)
 DOORS = {
     "keras": ("networks/keras_model.py", "training/"),
-    "tensorflow": ("training/backend.py", "training/optimizers.py", "networks/keras_model.py"),
-    "torch": ("training/backend.py", "training/optimizers.py", "networks/keras_model.py"),
-    "jax": ("training/backend.py", "training/optimizers.py", "networks/keras_model.py"),
+    "tensorflow": BACKEND_DOORS,
+    "torch": BACKEND_DOORS,
+    "jax": BACKEND_DOORS,
     "onnxruntime": ("inference/runtime.py",),
     "onnx": ("networks/onnx_graph.py",),
     "cv2": ("modalities/",),
@@ -54,6 +61,7 @@ def place(path: Path) -> str:
     return path.relative_to(SOURCE).as_posix()
 
 
+@functools.cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 

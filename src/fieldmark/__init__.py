@@ -30,8 +30,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from fieldmark.inference.predictor import Prediction, Predictor, Unread
+    from fieldmark.workflow.checking import check
     from fieldmark.workflow.dataset import Dataset, load
-    from fieldmark.workflow.measuring import Evaluation, evaluate
+    from fieldmark.workflow.measuring import Evaluation, evaluate, predict
     from fieldmark.workflow.network import Net, net
     from fieldmark.workflow.run import Run, open_run
     from fieldmark.workflow.run import open_model as open
@@ -56,11 +57,13 @@ _WHERE = {
     "UnreadableExample": "errors",
     "Unread": "inference.predictor",
     "UsageError": "errors",
+    "check": "workflow.checking",
     "evaluate": "workflow.measuring",
     "load": "workflow.dataset",
     "net": "workflow.network",
     "open": "workflow.run",
     "open_run": "workflow.run",
+    "predict": "workflow.measuring",
     "train": "workflow.training",
 }
 """Public name -> the module that defines it; imported on first use."""
@@ -87,11 +90,13 @@ __all__ = [
     "UnreadableExample",
     "UsageError",
     "__version__",
+    "check",
     "evaluate",
     "load",
     "net",
     "open",
     "open_run",
+    "predict",
     "train",
 ]
 

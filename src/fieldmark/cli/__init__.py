@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import os
 import sys
+import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Final
@@ -42,9 +43,9 @@ INTERRUPTED: Final = 130
 
 _WHAT: Final = "Turn a folder of labelled pictures into a convolutional network you can trust."
 _EXAMPLES: Final = (
-    "fieldmark demo                    the whole way once, on real digits",
-    "fieldmark train FOLDER            check, split, train, measure, report",
-    "fieldmark predict latest *.jpg    name new pictures",
+    "fieldmark demo                  the whole way once",
+    "fieldmark train FOLDER          check, train and measure",
+    "fieldmark predict latest *.jpg  name new pictures",
 )
 _ANYWHERE: Final = ("--no-color", "--debug")
 """Global options that are accepted behind the verb too."""
@@ -97,17 +98,18 @@ def _fieldmark(
 ) -> None:
     shown = screen().settle(no_color=no_color, debug=debug)
     if context.invoked_subcommand is None:
-        shown.results(_short_help())
+        shown.results(_short_help(shown.width))
 
 
-def _short_help() -> Iterator[str]:
+def _short_help(width: int) -> Iterator[str]:
     """Say in a dozen lines what there is to type."""
-    yield _WHAT
+    yield from textwrap.wrap(_WHAT, width)
     yield ""
     yield from (f"  {example}" for example in _EXAMPLES[1:])
     yield ""
     for name, verb in VERBS.items():
-        yield f"  {name:<9} {(inspect.getdoc(verb) or '').partition('.')[0]}"
+        line = f"  {name:<9} {(inspect.getdoc(verb) or '').partition('.')[0]}"
+        yield from textwrap.wrap(line, width, subsequent_indent=" " * 12)
     yield ""
     yield "fieldmark VERB --help explains one of them."
 

@@ -336,7 +336,11 @@ def _rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _two_lines(title: str) -> str:
     text = printable(title)
     first = clip(text, 28)
-    return text if first == text else f"{text[:28]}\n{clip(text[28:], 28)}"
+    if first == text:
+        return text
+    space = text.rfind(" ", 0, 29)
+    cut = space if space > 0 else 28
+    return f"{text[:cut]}\n{clip(text[cut:].lstrip(), 28)}"
 
 
 def _tints() -> Any:

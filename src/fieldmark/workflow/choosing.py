@@ -66,7 +66,9 @@ def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
     """
     net = settings.net
     name, why = net.name, "as asked"
-    if name == "auto":
+    if name == "auto" and settings.train.recipe == "article":
+        name, why = "tutorial", "the article's recipe goes with the article's network"
+    elif name == "auto":
         name = "residual" if n_train >= MANY else "small"
         few = "at least" if n_train >= MANY else "fewer than"
         why = f"{n_train:,} training pictures are {few} {MANY:,}; from scratch"

@@ -29,6 +29,27 @@ class Evaluation:
     unread: tuple[Unread, ...]
 
 
+def predict(
+    thing: str | Path, files: Sequence[str | Path], *, runs_folder: str | Path = "runs"
+) -> list[Prediction | Unread]:
+    """Label files with a finished model; one that cannot be read fails alone.
+
+    Parameters
+    ----------
+    thing : str or Path
+        A run folder, a run's name, ``latest``, or a ``.fieldmark`` file.
+    files : sequence of str or Path
+    runs_folder : str or Path, default="runs"
+
+    Returns
+    -------
+    list of Prediction or Unread
+        One for every file, in their order.
+    """
+    predictor = Predictor.open(runs.find(thing, Path(runs_folder)))
+    return list(predictor.predict_files(files, threads=cores()))
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,6 +58,15 @@ class Run:
             With the reason as its code.
         """
         return self.predictor.predict(source)
+
+    def top_losses(self, n: int = 9) -> tuple[dict[str, str], ...]:
+        """Return the ``n`` test pictures the model was most wrong about, worst first.
+
+        Each is a row of ``predictions.csv``: path, label, predicted, loss and every score, as text.
+        """
+        with (self.folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return tuple(sorted(rows, key=lambda row: -float(row["loss"]))[:n])
 
     def predict_all(self, paths: Sequence[Path | str]) -> list[Prediction | Unread]:
         """Answer many files; one that cannot be read fails alone."""
