@@ -106,7 +106,7 @@ def test_memory_and_time_are_those_of_the_side(module) -> None:
     small = measured(["-c", "import time; time.sleep(0.2)"])
     large = measured(["-c", "x = bytearray(200_000_000); x[::4096] = x[::4096]; print('no json')"])
     assert small["wall_s"] > 0.2 > small["cpu_s"]
-    assert large["peak_rss_mb"] > 150 + small["peak_rss_mb"] / 2
+    assert large["peak_rss_mb"] > 200
 
 
 def test_a_side_that_fails_says_why(module) -> None:

@@ -118,6 +118,8 @@ KNOWN = {
     "pool twice behind one RELU": "INPUT 16x16x3 -> CONV 4 3x3 -> RELU -> POOL 2x2 -> POOL 2x2 ->"
     " FC",
     "pool inside a block": "INPUT 9x9x3 -> CONV 4 3x3 -> {POOL 3x3 same step 1} -> POOL 2x2 -> FC",
+    "averages do not commute": "INPUT 16x16x3 -> CONV 4 3x3 -> RELU -> AVGPOOL 2x2 -> SIGMOID -> "
+    "AVGPOOL 2x2 same -> FC",
     "only a head": "INPUT 8x8x1 -> FC 1 -> SIGMOID",
     "blocks in blocks": "INPUT 8x8x3 -> {{{RELU} -> CONV 3 1x1} -> SIGMOID} -> GAP -> {FC 3} -> FC",
 }

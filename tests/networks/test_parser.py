@@ -146,6 +146,13 @@ def test_a_long_line_is_cut_before_the_mark_and_behind_it() -> None:
     assert marked(error).startswith("OOPS -> RELU")
 
 
+@pytest.mark.parametrize("n_blanks", range(0, 120, 7))
+def test_the_mark_is_on_the_screen_wherever_the_mistake_is(n_blanks: int) -> None:
+    error = refused(START + " " * n_blanks + "OOPS -> FC")
+    assert marked(error).startswith("OOPS")
+    assert max(len(line) for line in error.where.split("\n")) <= 76
+
+
 WRONG = {
     "BANANA": ("'BANANA' is not a layer", "BANANA"),
     "end": ("'end' is not a layer", "end"),

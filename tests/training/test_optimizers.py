@@ -5,19 +5,18 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fieldmark.networks import keras_model
-from fieldmark.networks.weights import initial
 from fieldmark.training.optimizers import FusedAdam, FusedAdamW, OptimizerName, optimizer
 from tests.training.problems import tiny
 
 needs_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the fused update is TensorFlow's"
 )
-few = settings(max_examples=15, deadline=None, derandomize=True)
+few = settings(max_examples=5, deadline=None, derandomize=True, phases=[Phase.generate])
 
 N_STEPS = 30
 SHAPES = [(3, 3, 2, 4), (7, 5), (5,)]
@@ -41,14 +40,21 @@ def walked(made: Any, seed: int, scale: float, lr: float) -> list[NDArray[np.flo
     return [np.asarray(variable) for variable in variables]
 
 
+def assert_same_walk(
+    ours: list[NDArray[np.float32]], theirs: list[NDArray[np.float32]], lr: float
+) -> None:
+    """At the tutorial's rate of 0.001 this is 1e-6; else in proportion to the way walked."""
+    for mine, wanted in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=0, atol=5e-7 + 5e-4 * lr)
+
+
 @needs_tensorflow
 @few
 @given(st.integers(0, 999), st.sampled_from([1e-3, 1.0, 1e2]), st.sampled_from([1e-4, 1e-3, 1e-2]))
 def test_the_fused_adam_is_keras_adam(seed: int, scale: float, lr: float) -> None:
     ours = walked(FusedAdam(lr), seed, scale, lr)
     theirs = walked(keras.optimizers.Adam(lr), seed, scale, lr)
-    for mine, wanted in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(mine, wanted, rtol=1e-6, atol=1e-6)
+    assert_same_walk(ours, theirs, lr)
 
 
 @needs_tensorflow
@@ -59,8 +65,8 @@ def test_the_fused_adamw_is_keras_adamw(seed: int, lr: float, decay: float) -> N
     theirs = walked(keras.optimizers.AdamW(lr, weight_decay=decay), seed, 1.0, lr)
     without = walked(FusedAdamW(lr, weight_decay=0.0), seed, 1.0, lr)
     for mine, wanted, bare in zip(ours, theirs, without, strict=True):
-        np.testing.assert_allclose(mine, wanted, rtol=1e-6, atol=1e-6)
-        assert not np.allclose(mine, bare, rtol=1e-6, atol=1e-6)  # the decay is there at all
+        assert np.abs(mine - bare).max() > 10 * np.abs(mine - wanted).max()  # decay is there at all
+    assert_same_walk(ours, theirs, lr)
 
 
 @needs_tensorflow
@@ -71,7 +77,7 @@ def test_the_fused_update_fills_kerass_own_moments() -> None:
         walked(made, 1, 1.0, 0.01)
     assert int(ours.iterations) == int(theirs.iterations) == N_STEPS
     for mine, wanted in zip(ours.variables, theirs.variables, strict=True):
-        np.testing.assert_allclose(np.asarray(mine), np.asarray(wanted), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(np.asarray(mine), np.asarray(wanted), atol=1e-5)
 
 
 def test_names_make_what_they_say() -> None:
@@ -100,7 +106,10 @@ def after_a_step_without_slope(name: OptimizerName) -> dict[str, tuple[Any, Any]
     layers = "INPUT 8x8x1 -> CONV 3 3x3 -> BN -> RELU -> POOL 2x2 -> CONV 2 2x2 -> RELU -> FC"
     made = tiny(layers)
     drawn = np.random.default_rng(0)
-    start = {key: drawn.normal(1, 0.1, a.shape).astype("f") for key, a in initial(made, seed=0).items()}
+    start = {
+        name: drawn.normal(1, 0.1, shape).astype(np.float32)
+        for name, shape in made.weight_shapes.items()
+    }
     model = keras_model.build(made, start)
     found = optimizer(name, lr=0.5, weight_decay=0.1)
     nowhere = [keras.ops.zeros(variable.shape) for variable in model.trainable_variables]

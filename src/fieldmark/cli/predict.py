@@ -174,5 +174,5 @@ def _csv(
 
 def _row(cells: list[str]) -> str:
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(cells)
-    return text.getvalue()
+    csv.writer(text, lineterminator="\r\n").writerow(cells)  # so that both are quoted in names
+    return text.getvalue()[:-2]

@@ -13,8 +13,9 @@ class _FusedUpdate:
     """Adam's update by TensorFlow's own kernel.
 
     Keras computes it in about fourteen passes over each weight; this kernel does it in seven memory
-    streams. The same arithmetic: the tests hold both to 1e-6. For the tutorial's 3.9 M weights and
-    32 pictures it took 3.5 ms of a step that was 26 ms before and is 20 ms now (2 cores).
+    streams. The same arithmetic, but for ``1 - beta`` taken in float32: the tests hold both to 1e-6
+    after 30 steps at the tutorial's rate. For its 3.9 M weights and 32 pictures it took 3.5 ms of a
+    step that was 26 ms before and is 20 ms now (2 cores).
     """
 
     def update_step(self: Any, gradient: Any, variable: Any, learning_rate: Any) -> None:

@@ -1,0 +1,200 @@
+"""What a training looks like on a terminal, in a log and to a program."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from fieldmark.cli.progress import TrainingScreen
+from fieldmark.cli.screen import Screen, shown
+from fieldmark.training import events
+
+EPOCH = events.EpochDone(
+    epoch=2,
+    epochs=30,
+    loss=1.0484,
+    accuracy=0.583,
+    val_loss=0.983,
+    val_accuracy=0.618,
+    lr=0.001,
+    seconds=8.1,
+    train_seconds=7.2,
+    best=True,
+)
+CHECKED = events.DataChecked(
+    n_found=4318,
+    n_used=4307,
+    n_left_out=11,
+    left_out={"truncated": 10, "heic": 1},
+    train=3015,
+    valid=646,
+    test=646,
+    classes=("daisy", "tulip"),
+)
+PLANNED = events.Planned(
+    network="small",
+    layers="INPUT ...",
+    why="3,015 training pictures",
+    weights=97_285,
+    multiply_adds=11_900_000,
+    recipe={"lr": None, "batch": 64, "epochs": 30, "threads": 2, "seed": 0},
+)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def on_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
+    """Let stderr be a terminal from the call on: pytest sets its own between fixture and test."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+    def install() -> Terminal:
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stderr", stream)
+        return stream
+
+    return install
+
+
+def test_on_a_terminal_an_epoch_is_a_row_under_its_headings(
+    on_terminal: Callable[[], Terminal],
+) -> None:
+    terminal = on_terminal()
+    watcher = TrainingScreen(Screen.reset())
+    with watcher:
+        watcher(PLANNED)
+        watcher(events.Progress(stage="epoch", done=1, total=4, loss=1.1))
+        watcher(EPOCH)
+        watcher(events.Progress(stage="epoch", done=1, total=4, loss=1.0))
+    head = " epoch    loss   val loss   accuracy   val accuracy    best"
+    row = "     2   1.048      0.983     58.3 %         61.8 %       *"
+    shown_lines = terminal.getvalue().split("\n")
+    assert shown_lines.count(head) == 1
+    assert any(line.endswith(row) for line in shown_lines)
+    assert row.index("*") in range(head.index("best"), len(head))
+
+
+def test_on_a_terminal_a_bar_moves_and_is_gone_afterwards(
+    on_terminal: Callable[[], Terminal],
+) -> None:
+    terminal = on_terminal()
+    watcher = TrainingScreen(Screen.reset())
+    with watcher:
+        watcher(events.Progress(stage="decode", done=1, total=4))
+        watcher(events.Progress(stage="decode", done=4, total=4))
+        watcher(CHECKED)
+    assert "decoding" in terminal.getvalue()
+    assert "4,307 pictures in 2 classes" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_colours_go_when_they_are_not_wanted(
+    on_terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    on_terminal()
+    assert Screen().colored
+    monkeypatch.setenv(name, value)
+    assert not Screen().colored
+
+
+def test_a_dumb_terminal_sees_plain_lines(
+    on_terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = on_terminal()
+    monkeypatch.setenv("TERM", "dumb")
+    watcher = TrainingScreen(Screen.reset())
+    with watcher:
+        watcher(events.Progress(stage="epoch", done=1, total=4, loss=1.0))
+        watcher(EPOCH)
+    assert terminal.getvalue() == (
+        "epoch=2 loss=1.0484 accuracy=0.5830 val_loss=0.9830 val_accuracy=0.6180 "
+        "seconds=8.1 best=1\n"
+    )
+
+
+def test_a_log_says_what_was_used_and_what_was_left_out(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with TrainingScreen(Screen.reset()) as watcher:
+        watcher(events.RunStarted(run="flowers-1", folder="runs/flowers-1"))
+        watcher(CHECKED)
+        watcher(PLANNED)
+        watcher(events.RateFound(lr=0.0125))
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "Run flowers-1\n"
+        "4,307 pictures in 2 classes  .  train 3,015  validation 646  test 646\n"
+        "11 of 4,318 files left out: 1 heic, 10 truncated\n"
+        "Network small (3,015 training pictures): 97,285 weights, 11.9 M multiply-adds a picture\n"
+        "batch 64   epochs 30   2 threads   seed 0\n"
+        "Learning rate 0.013 (range test)\n"
+    )
+
+
+def test_a_program_gets_every_event_but_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen.reset().settle(as_json=True)
+    with TrainingScreen(screen) as watcher:
+        for event in (events.Progress(stage="epoch", done=1, total=2), CHECKED, EPOCH):
+            watcher(event)
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    found = [json.loads(line) for line in captured.out.splitlines()]
+    assert [event["event"] for event in found] == ["data_checked", "epoch"]
+    assert found[1]["val_accuracy"] == 0.618
+
+
+def test_an_interruption_is_remembered_for_the_exit_status() -> None:
+    for reason, expected in (("done", False), ("interrupted", True)):
+        watcher = TrainingScreen(Screen.reset().settle(quiet=True))
+        watcher(events.Stopped(reason=reason, text="", best_epoch=1))
+        assert watcher.interrupted is expected
+
+
+def test_the_next_step_is_for_people_only(
+    on_terminal: Callable[[], Terminal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = on_terminal()
+    Screen.reset().next("fieldmark predict")
+    assert terminal.getvalue() == ""  # stdout is no terminal here
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    Screen.reset().settle(quiet=True).next("fieldmark predict")
+    Screen.reset().settle(as_json=True).next("fieldmark predict")
+    assert terminal.getvalue() == ""
+    Screen.reset().next("fieldmark predict", "fieldmark evaluate")
+    assert terminal.getvalue() == "\nNext:  fieldmark predict\n       fieldmark evaluate\n"
+
+
+def test_the_width_is_never_below_sixty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert Screen().width == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("rose.jpg", "rose.jpg"),
+        ("Käuzchen 薔薇.png", "Käuzchen 薔薇.png"),
+        ("a\tb\r\n", "a\\tb\\r\\n"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("\u202egpj.exe", "\\u202egpj.exe"),
+        ("caf\udce9", "caf\\xe9"),
+        ("\x9b31m", "\\x9b31m"),
+    ],
+    ids=ascii,
+)
+def test_names_are_safe_to_show(name: str, safe: str) -> None:
+    assert shown(name) == safe
