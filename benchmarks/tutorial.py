@@ -37,6 +37,7 @@ MEASURES: dict[str, tuple[Callable[[Record], float], int]] = {
     "pictures/s": (lambda r: len(r["ends"]) * r["n_train"] / r["ends"][-1], 0),
     "pictures/s, whole process": (lambda r: len(r["ends"]) * r["n_train"] / r["wall_s"], 0),
     "whole process, s": (lambda r: r["wall_s"], 1),
+    "processor time, s": (lambda r: r["cpu_s"], 1),
     "first epoch, s": (lambda r: r["ends"][0], 1),
     "later epochs, pictures/s": (
         lambda r: (len(r["ends"]) - 1) * r["n_train"] / (r["ends"][-1] - r["ends"][0]),

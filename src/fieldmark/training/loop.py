@@ -126,7 +126,7 @@ class _Loop:
         start = weights.initial(self.plan, seed=self.recipe.seed)
         self.model = keras_model.build(self.plan, start, seed=self.recipe.seed)
         self.train_step = compile_step(self.model, self.plan, self.recipe)
-        self.draws = [(state, np.array(state)) for state in _draw_states(self.model)]
+        self.draws = [(state, state.numpy().copy()) for state in _draw_states(self.model)]
         if self.recipe.lr is None or self.recipe.epochs is None:
             step_s = self._range_test(RANGE_TEST_STEPS if self.recipe.lr is None else 20)
             self._reset(start)
@@ -262,6 +262,9 @@ class _Loop:
         loss, n_right, n = 0.0, 0, 0
         for pixels, labels in self.valid.epoch(0):
             logits = answer(self.model, pixels)
+            if not np.isfinite(logits).all():
+                loss, n = math.nan, 1
+                break
             loss += float(losses(logits, labels, self.recipe.label_smoothing).sum())
             n_right += int((logits.argmax(axis=1) == labels).sum())
             n += len(labels)

@@ -49,6 +49,7 @@ def _portable_step(model: keras.Model) -> TrainStep:
         rate: float,
     ) -> tuple[float, float]:
         model.optimizer.learning_rate = rate
+        model.reset_metrics()  # Keras 3.9 averages over all steps otherwise
         logs = model.train_on_batch(pixels, wanted, sample_weight=weight, return_dict=True)
         return float(logs["loss"]), float(logs["accuracy"])
 
