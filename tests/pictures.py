@@ -43,9 +43,7 @@ def write_shapes(folder: Path, n: int = 30, *, shapes: Iterable[str] = SHAPES) -
     return write_numbers(folder, range(n), shapes=shapes)
 
 
-def write_numbers(
-    folder: Path, numbers: Iterable[int], *, shapes: Iterable[str] = SHAPES
-) -> Path:
+def write_numbers(folder: Path, numbers: Iterable[int], *, shapes: Iterable[str] = SHAPES) -> Path:
     """Write the pictures of these numbers; other numbers are other pictures."""
     chosen = tuple(numbers)
     for shape in shapes:

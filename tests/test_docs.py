@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.pictures import write_shapes
 
 from fieldmark.cli import VERBS
 from fieldmark.networks.parser import SYNTAX, parse
 from fieldmark.networks.volumes import plan
+from tests.pictures import write_shapes
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "fieldmark"

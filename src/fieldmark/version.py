@@ -1,3 +1,3 @@
-"""The version of fieldmark, written once; ``pyproject.toml`` holds the same text (a test compares them)."""
+"""The version of fieldmark; ``pyproject.toml`` holds the same text, and a test compares them."""
 
 __version__ = "0.1.0"

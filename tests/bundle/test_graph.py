@@ -302,7 +302,9 @@ def test_any_bytes_end_as_a_verdict(data):
     assert is_clean(data)
 
 
-@pytest.mark.parametrize("operator", ["Teleport", "ConstantOfShape", "Expand", "Tile", "If", "Loop"])
+@pytest.mark.parametrize(
+    "operator", ["Teleport", "ConstantOfShape", "Expand", "Tile", "If", "Loop"]
+)
 def test_an_operator_that_is_not_on_the_list_is_refused_before_anything_runs(operator):
     node = helper.make_node(operator, ["x"], ["y"])
     model = helper.make_model(helper.make_graph([node], "g", [], []))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.pictures import write_shapes
 
 from fieldmark import cli
+from tests.pictures import write_shapes
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bundle_v1.fieldmark"
 LAYERS = "INPUT 16x16x3 -> CONV 4 3x3 -> RELU -> GAP -> FC"

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Command, spawned
 
 from fieldmark.cli import VERBS
+from tests.cli.conftest import Command, spawned
 
 ESCAPE = "\x1b"
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tests.cli.conftest import GOLDEN, Command, spawned
 
 MODEL_ID = "sha256:9146661eef49047b9bee855ae01f2aa12f7197602d96ac91b97f0f865d000f10"

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import Command, World, environment, spawned
 
 from fieldmark import cli
 from fieldmark.cli import runs as runs_verb
+from tests.cli.conftest import Command, World, environment, spawned
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.conftest import LAYERS, Command, World, environment
-from tests.pictures import write_shapes
 
 from fieldmark import cli
 from fieldmark.training import events
 from fieldmark.workflow import demonstration
+from tests.cli.conftest import LAYERS, Command, World, environment
+from tests.pictures import write_shapes
 
 
 def lines_of_json(text: str) -> list[dict[str, Any]]:

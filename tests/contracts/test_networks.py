@@ -7,7 +7,6 @@ import numpy as np
 import onnxruntime
 import pytest
 import tensorflow as tf
-from tests.networks.strategies import random_pixels, random_weights
 
 from fieldmark.networks import CATALOGUE, keras_model
 from fieldmark.networks.base import Architecture
@@ -15,6 +14,7 @@ from fieldmark.networks.onnx_graph import onnx_graph
 from fieldmark.networks.parser import parse
 from fieldmark.networks.volumes import Plan, plan
 from fieldmark.networks.weights import initial
+from tests.networks.strategies import random_pixels, random_weights
 
 SIZE = 32
 

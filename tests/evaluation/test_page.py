@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.evaluation.reader import Reader
 
 from fieldmark import rng
 from fieldmark.errors import UsageError
 from fieldmark.evaluation import charts, page
 from fieldmark.evaluation.page import Failure, ReportFacts, render
 from fieldmark.evaluation.report import measure
+from tests.evaluation.reader import Reader
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from tests.networks.strategies import random_pixels, random_weights
 
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.onnx_graph import onnx_graph
 from fieldmark.networks.volumes import plan
+from tests.networks.strategies import random_pixels, random_weights
 
 SIZE, SEED = 32, 11
 PROGRAM = f"""

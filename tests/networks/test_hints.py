@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
-from tests.networks.strategies import Case, cases
 
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.hints import HINTS, Hint, find
 from fieldmark.networks.parser import parse
 from fieldmark.networks.sight import sights
 from fieldmark.networks.volumes import plan
+from tests.networks.strategies import Case, cases
 
 
 def hints(body: str, *, size: str = "64x64x3") -> list[Hint]:

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.networks.strategies import Case, cases, random_pixels, random_weights
 
 from fieldmark.errors import BundleError
 from fieldmark.networks import keras_model
@@ -21,6 +20,7 @@ from fieldmark.networks.parser import parse
 from fieldmark.networks.rewrites import Bias, operations
 from fieldmark.networks.volumes import Plan, plan
 from fieldmark.networks.weights import initial
+from tests.networks.strategies import Case, cases, random_pixels, random_weights
 
 Arrays = dict[str, NDArray[np.float32]]
 TOLERANCE = 1e-4

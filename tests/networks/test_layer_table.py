@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from tests.networks.strategies import Case, cases
 
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import LayerTable, layer_table
 from fieldmark.networks.parser import parse
 from fieldmark.networks.volumes import plan
+from tests.networks.strategies import Case, cases
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "layer_table_tutorial.txt"
 KEYS = {

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.networks.strategies import Case, cases, random_pixels, random_weights
 
 from fieldmark.errors import BundleError
 from fieldmark.networks.onnx_graph import IR_VERSION, OPSET, onnx_graph
 from fieldmark.networks.parser import parse
 from fieldmark.networks.volumes import Plan, plan
+from tests.networks.strategies import Case, cases, random_pixels, random_weights
 
 quiet = settings(max_examples=40, deadline=None, derandomize=True)
 TEXT = (

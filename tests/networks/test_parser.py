@@ -7,7 +7,6 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.networks.strategies import Case, cases, spellings
 
 from fieldmark.errors import LayerListError
 from fieldmark.networks.layers import (
@@ -22,6 +21,7 @@ from fieldmark.networks.layers import (
     Residual,
 )
 from fieldmark.networks.parser import MAX_DEPTH, MAX_LAYERS, SYNTAX, parse
+from tests.networks.strategies import Case, cases, spellings
 
 quiet = settings(deadline=None, derandomize=True)
 START = "INPUT 8x8x3 -> "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
-from tests.networks.strategies import Case, cases
 
 from fieldmark.networks.layers import Activation, Pool
 from fieldmark.networks.parser import parse
 from fieldmark.networks.rewrites import Bias, Operation, operations
 from fieldmark.networks.volumes import plan
+from tests.networks.strategies import Case, cases
 
 
 def ordered(body: str) -> list[Operation]:

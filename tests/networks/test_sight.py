@@ -7,13 +7,13 @@ import onnxruntime
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.networks.strategies import kernels, paddings
 
 from fieldmark.networks.layers import Conv, Dense, GlobalPool, Input, Item, Network, Pool, Residual
 from fieldmark.networks.onnx_graph import onnx_graph
 from fieldmark.networks.parser import parse
 from fieldmark.networks.sight import Sight, sights
 from fieldmark.networks.volumes import Plan, plan
+from tests.networks.strategies import kernels, paddings
 
 
 def last_sight(body: str, size: str = "64x64x3") -> Sight:

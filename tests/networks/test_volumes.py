@@ -6,12 +6,12 @@ import math
 
 import pytest
 from hypothesis import given, settings
-from tests.networks.strategies import Case, Volume, cases, volume_behind_all
 
 from fieldmark.errors import LayerListError
 from fieldmark.networks.layers import Activation, Conv, Dense, Input, Network
 from fieldmark.networks.parser import parse
 from fieldmark.networks.volumes import MAX_WEIGHTS, Add, Plan, plan, resized, shown
+from tests.networks.strategies import Case, Volume, cases, volume_behind_all
 
 TWO_BLOCKS = "INPUT 64x64x3 -> [CONV 32 3x3 -> RELU -> POOL 2x2]*2 -> FC 128 -> RELU -> FC"
 

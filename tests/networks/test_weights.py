@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.networks.strategies import Case, cases
 
 from fieldmark.errors import BundleError
 from fieldmark.networks.parser import parse
 from fieldmark.networks.volumes import Plan, plan
 from fieldmark.networks.weights import check, initial
+from tests.networks.strategies import Case, cases
 
 TEXT = "INPUT 12x12x3 -> CONV 8 3x3 -> BN -> RELU -> DWCONV 3x3 -> RELU -> FC 16 -> RELU -> FC"
 

@@ -1,7 +1,7 @@
 """Fit one network in a process of its own and print what came out as JSON.
 
-Run as ``python -m tests.training.one_fit '{"net": "tutorial", "seed": 3, ...}'``; the backend comes
-from ``KERAS_BACKEND``. Not a test: tests start it where a fresh process is the point.
+Run as ``python -m tests.training.one_fit '{"net": "tutorial", "seeds": [3], ...}'``; the backend
+comes from ``KERAS_BACKEND``. Not a test: tests start it where a fresh process is the point.
 """
 
 from __future__ import annotations
@@ -9,19 +9,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fieldmark.networks.volumes import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def start(asked: Mapping[str, Any], *, backend: str = "") -> subprocess.Popen[str]:
     """Start a process; several may run side by side."""
-    path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
-    environment = {**os.environ, "PYTHONPATH": path}
+    places = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
     if backend:
         environment["KERAS_BACKEND"] = backend
     return subprocess.Popen(
@@ -34,43 +39,45 @@ def start(asked: Mapping[str, Any], *, backend: str = "") -> subprocess.Popen[st
     )
 
 
-def result(process: subprocess.Popen[str], timeout_s: float = 300) -> dict[str, Any]:
-    """Wait for what it printed; if it failed, say why."""
+def results(process: subprocess.Popen[str], timeout_s: float = 300) -> list[dict[str, Any]]:
+    """Wait for what it printed, one result per seed; if it failed, say why."""
     out, problems = process.communicate(timeout=timeout_s)
     assert process.returncode == 0, problems[-2000:]
-    found: dict[str, Any] = json.loads(out.splitlines()[-1])
+    found: list[dict[str, Any]] = json.loads(out.splitlines()[-1])
     return found
 
 
-def main(asked: dict[str, Any]) -> dict[str, Any]:
+def main(asked: dict[str, Any]) -> list[dict[str, Any]]:
     from fieldmark.training import backend
 
-    threads = int(asked.get("threads", 2))
-    name = backend.prepare(threads)
+    name = backend.prepare(2)
 
-    from dataclasses import replace
-
-    from fieldmark.modalities.augment import AUGMENTATIONS
     from fieldmark.networks.volumes import plan
     from fieldmark.workflow.choosing import network_named
+
+    _, network = network_named(asked["net"])
+    if not asked.get("dropout", True):  # each backend drops other places
+        _, network = network_named(re.sub(r"-> DROPOUT [0-9.]+ ", "", str(network)))
+    made = plan(network, 2)
+    return [{"backend": name, **_one(made, seed, asked["recipe"])} for seed in asked["seeds"]]
+
+
+def _one(made: Plan, seed: int, changes: dict[str, Any]) -> dict[str, Any]:
+    from fieldmark.modalities.augment import AUGMENTATIONS
     from tests.training.problems import Ear, fit, recipe, shapes
 
-    _, network = network_named(asked["net"], size=asked.get("size"))
-    made = plan(network, 2)
-    train, valid = shapes(asked.get("n", 48), size=made.input[0], classes=2, seed=asked["seed"])
-    changes = {key: value for key, value in asked.get("recipe", {}).items()}
-    chosen = recipe(seed=asked["seed"], threads=threads, **changes)
-    train = replace(train, augmentation=AUGMENTATIONS[chosen.augment], threads=threads)
+    chosen = recipe(seed=seed, threads=2, **changes)
+    train, valid = shapes(48, size=made.input[0], classes=2, seed=seed)
+    train = replace(train, augmentation=AUGMENTATIONS[chosen.augment], threads=2)
     ear = Ear()
     fitted = fit(made, chosen, (train, valid), ear=ear)
     digest = hashlib.sha256()
-    for key in sorted(fitted.weights):
-        digest.update(key.encode() + fitted.weights[key].tobytes())
+    for name in sorted(fitted.weights):
+        digest.update(name.encode() + fitted.weights[name].tobytes())
     return {
-        "backend": name,
         "losses": ear.losses(),
-        "epochs": len(fitted.history),
         "lr": fitted.recipe.lr,
+        "stopped": fitted.stopped.reason,
         "weights": digest.hexdigest(),
     }
 

@@ -29,7 +29,9 @@ def walked(
     model = keras_model.build(made, initial(made, seed=0))
     with monkeypatch.context() as patched:
         if portable:
-            patched.setattr(step, "_tensorflow_step", lambda model, loss: step._portable_step(model))
+            patched.setattr(
+                step, "_tensorflow_step", lambda model, loss: step._portable_step(model)
+            )
         take = step.compile_step(model, made, chosen)
     told = []
     for epoch in range(3):
@@ -41,9 +43,7 @@ def walked(
 
 @needs_tensorflow
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize(
-    ("head", "optimizer"), [("FC", "adamw"), ("FC", "sgd"), ("FC 1", "adam")]
-)
+@pytest.mark.parametrize(("head", "optimizer"), [("FC", "adamw"), ("FC", "sgd"), ("FC 1", "adam")])
 def test_the_one_call_step_is_keras_train_on_batch(
     head: str, optimizer: str, weighted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -310,7 +310,11 @@ def _described(name: str, rates: metrics.ClassRates, classes: tuple[str, ...]) -
 
     recall = named("recall", rates.recall)
     if recall is None:
-        raise UsageError(f"Class {name!r} has no examples to describe.", code="bad-scores")
+        raise UsageError(
+            f"Class {name!r} has no examples to describe.",
+            code="bad-scores",
+            hint="describe only classes that have test examples",
+        )
     other = rates.mistaken_for
     return ClassResult(
         name=name,

@@ -73,12 +73,14 @@ class Augmentation:
                     f"The augmentation's {name} is {value}; 0 to {limit:g} is possible.",
                     code="augmentation",
                     where=name,
+                    hint=f"choose 0 to {limit:g}",
                 )
         if self.border not in get_args(Border):
             raise ConfigError(
                 f"The augmentation's border is {self.border!r}; edge or reflect is possible.",
                 code="augmentation",
                 where="border",
+                hint="choose edge or reflect",
             )
 
     @property

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 import os
 import platform
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.config import Settings, to_toml
-from fieldmark.data.manifest import SPLITS, Example, Manifest
-from fieldmark.evaluation import charts, page
+from fieldmark.config import to_toml
+from fieldmark.data.manifest import Manifest
+from fieldmark.evaluation import charts
 from fieldmark.evaluation.metrics import losses
 from fieldmark.evaluation.report import Report
-from fieldmark.export import Exported
-from fieldmark.networks.layer_table import LayerTable
-from fieldmark.runs import RunFolder
 from fieldmark.training.events import Event
-
-if TYPE_CHECKING:
-    from fieldmark.training.loop import Fitted
+from fieldmark.workflow import documents
+from fieldmark.workflow.facts import RunFacts, Worst
 
 N_WORST: Final = 9
 _PACKAGES: Final = (
@@ -42,48 +36,6 @@ _PACKAGES: Final = (
     "onnx",
     "onnxruntime",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
-    """What the files are made of."""
-
-    folder: RunFolder
-    settings: Settings
-    """Resolved: no ``auto`` left."""
-    manifest: Manifest
-    table: LayerTable
-    network: str
-    fitted: Fitted
-    exported: Exported
-    pixels: NDArray[np.uint8]
-    """(n_rows, height, width, channels): the decoded pictures."""
-    rows: NDArray[np.int64]
-    """One row of ``pixels`` per example of the manifest."""
-    command: str
-    created: str
-
-    @property
-    def test(self) -> tuple[tuple[int, Example], ...]:
-        """Position and example of the test part, in the manifest's order."""
-        numbered = enumerate(self.manifest.examples)
-        return tuple((at, example) for at, example in numbered if example.split == "test")
-
-    @property
-    def history(self) -> list[dict[str, float]]:
-        """Epochs as plain numbers."""
-        return [
-            {
-                "epoch": done.epoch,
-                "seconds": round(done.seconds, 3),
-                "loss": done.loss,
-                "accuracy": done.accuracy,
-                "val_loss": done.val_loss,
-                "val_accuracy": done.val_accuracy,
-                "lr": done.lr,
-            }
-            for done in self.fitted.history
-        ]
 
 
 def write_all(
@@ -107,10 +59,8 @@ def write_all(
     _write_gallery(facts, worst)
     folder = facts.folder
     folder.write("model.onnx", facts.exported.onnx)
-    folder.write("MODEL_CARD.md", card(facts, report))
-    folder.write(
-        "report.html", page.render(_page_facts(facts, report, worst, environment, model_id))
-    )
+    folder.write("MODEL_CARD.md", documents.card(facts, report))
+    folder.write("report.html", documents.report_page(facts, report, worst, environment, model_id))
 
 
 def log_lines(events: list[Event]) -> str:
@@ -141,7 +91,7 @@ def _parity(facts: RunFacts) -> dict[str, float]:
 
 def _csv(header: list[str], rows: list[list[Any]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # ends rows with CR LF, and so quotes either one in a name
     writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()
@@ -235,17 +185,7 @@ def _write_pictures(facts: RunFacts, report: Report) -> None:
         folder.write("lr_find.csv", _csv(["lr", "loss"], rows))
 
 
-@dataclass(frozen=True, slots=True)
-class _Worst:
-    """One test picture with a high loss."""
-
-    example: Example
-    image: NDArray[np.uint8]
-    predicted: str
-    score: float
-
-
-def _worst(facts: RunFacts, scores: NDArray[np.float32]) -> list[_Worst]:
+def _worst(facts: RunFacts, scores: NDArray[np.float32]) -> list[Worst]:
     classes = facts.manifest.classes
     test = facts.test
     labels = np.array([classes.index(example.label) for _, example in test], np.int64)
@@ -255,11 +195,11 @@ def _worst(facts: RunFacts, scores: NDArray[np.float32]) -> list[_Worst]:
         position, example = test[at]
         best = int(scores[at].argmax())
         image = np.array(facts.pixels[facts.rows[position]])
-        found.append(_Worst(example, image, classes[best], float(scores[at, best])))
+        found.append(Worst(example, image, classes[best], float(scores[at, best])))
     return found
 
 
-def _write_gallery(facts: RunFacts, worst: list[_Worst]) -> None:
+def _write_gallery(facts: RunFacts, worst: list[Worst]) -> None:
     titles = [
         f"{each.example.label}, taken for {each.predicted} ({100 * each.score:.0f} %)"
         for each in worst
@@ -272,116 +212,3 @@ def _first_batch(facts: RunFacts) -> bytes:
     """Show what the network was shown first, augmentation included."""
     titles = [facts.manifest.classes[label] for label in facts.fitted.first_labels]
     return charts.gallery_jpg(list(facts.fitted.first_pixels), titles, 4)
-
-
-def _page_facts(
-    facts: RunFacts,
-    report: Report,
-    worst: list[_Worst],
-    environment: dict[str, Any],
-    model_id: str,
-) -> page.ReportFacts:
-    manifest, table, fitted = facts.manifest, facts.table, facts.fitted
-    counts = {part: manifest.counts(part) for part in SPLITS}
-    return page.ReportFacts(
-        name=facts.folder.name,
-        report=report,
-        created=facts.created,
-        model_id=model_id,
-        model_path=str(facts.folder.bundle),
-        data_folder=str(manifest.root),
-        counts={name: {part: counts[part][name] for part in SPLITS} for name in manifest.classes},
-        left_out=tuple(dataclasses.asdict(each) for each in manifest.left_out),
-        network=facts.network,
-        layers=tuple(
-            {
-                "number": "" if row.number is None else row.number,
-                "layer": row.kind,
-                "does": row.what,
-                "volume": "x".join(str(size) for size in row.output_shape),
-                "weights": row.weights,
-                "why": row.formula,
-            }
-            for row in table.rows
-        ),
-        network_notes=(
-            f"{table.n_weights:,} weights, {table.multiply_adds:,} multiply-adds for one picture.",
-            *(f"{hint.text} [{hint.code}]" for hint in table.hints),
-        ),
-        history=tuple(facts.history),
-        best_epoch=fitted.stopped.best_epoch,
-        stopped=fitted.stopped.text,
-        settings=_shown_settings(facts.settings),
-        failures=tuple(
-            page.Failure(
-                file=each.example.path,
-                label=each.example.label,
-                predicted=each.predicted,
-                score=each.score,
-                jpeg=charts.picture_jpg(each.image),
-            )
-            for each in worst
-            if each.predicted != each.example.label
-        ),
-        command=facts.command,
-        seed=fitted.recipe.seed,
-        versions={
-            "python": environment["python"],
-            "processor": environment["processor"],
-            "backend": f"{environment['backend']}, {environment['threads']} threads",
-            **environment["packages"],
-        },
-    )
-
-
-def _shown_settings(settings: Settings) -> dict[str, str]:
-    found = {}
-    for table in dataclasses.fields(settings):
-        values = getattr(settings, table.name)
-        for each in dataclasses.fields(values):
-            value = getattr(values, each.name)
-            if value != "":
-                found[f"{table.name}.{each.name}"] = str(value)
-    return found
-
-
-def card(facts: RunFacts, report: Report) -> str:
-    """Write the model card: what was measured; what only a person knows is left to one."""
-    manifest = facts.manifest
-    parts = ", ".join(f"{len(manifest.part(part)):,} {part}" for part in SPLITS)
-    recalls = "\n".join(
-        f"| {each.name} | {each.recall.text} | {each.recall.interval} | {each.n} |"
-        for each in report.per_class
-    )
-    return "\n".join(
-        [
-            "---",
-            "library_name: fieldmark",
-            "pipeline_tag: image-classification",
-            "---",
-            f"# {facts.folder.name}",
-            "",
-            f"A convolutional network that tells {len(manifest.classes)} classes apart: "
-            f"{', '.join(manifest.classes)}.",
-            "",
-            "## Intended use and what is out of scope",
-            "(For you to write: what it is for, what it is not for, who looked at it.)",
-            "",
-            "## Data",
-            f"{len(manifest.examples):,} pictures of `{manifest.root.name}` ({parts}); "
-            f"{len(manifest.left_out):,} files left out.",
-            "",
-            "## Results on the test part, read once",
-            f"{report.accuracy}",
-            "",
-            f"Always answering {report.baseline_class!r}: {report.baseline}",
-            "",
-            "| class | recall | 95 % interval | n |",
-            "|---|---|---|---|",
-            recalls,
-            "",
-            "## Network",
-            f"`{facts.network}`",
-            "",
-        ]
-    )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from fieldmark.config import Settings, SplitSettings
+from fieldmark.config import DataSettings, Settings, SplitSettings
 from fieldmark.data import scan, split
 from fieldmark.data.manifest import Example, Manifest, Split
 from fieldmark.training.events import Listener, Progress, silent
@@ -19,6 +19,8 @@ class Dataset:
     """What was found in a folder. Methods return new objects; the folder is never changed."""
 
     manifest: Manifest
+    source: DataSettings = field(default_factory=DataSettings)
+    """How it was loaded; a run keeps this, so that it can be repeated."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -43,7 +45,7 @@ class Dataset:
         settings = Settings(split=SplitSettings(valid=val, test=test)).changed(
             "train", {"seed": seed}
         )
-        return Dataset(assigned(hashed(self.manifest), settings))
+        return Dataset(assigned(hashed(self.manifest), settings), self.source)
 
     def __len__(self) -> int:
         return len(self.manifest.examples)
@@ -80,7 +82,12 @@ def load(
         ``no-folder``, ``no-classes``, ``one-class`` and others of ``docs/errors.md``.
     """
     listed = scan.scan(Path(folder), labels=Path(labels) if labels else None, label_from=label_from)
-    return Dataset(listed)
+    source = DataSettings(
+        folder=str(Path(folder).absolute()),
+        labels=str(Path(labels).absolute()) if labels else "",
+        label_from=label_from,
+    )
+    return Dataset(listed, source)
 
 
 def hashed(

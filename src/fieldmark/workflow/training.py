@@ -32,9 +32,10 @@ from fieldmark.networks.layer_table import layer_table
 from fieldmark.training import backend, events
 from fieldmark.training.events import Event, Listener, Progress, silent
 from fieldmark.training.recipe import Facts, Recipe, recorded, resolve
-from fieldmark.workflow import artefacts
+from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice, choose
 from fieldmark.workflow.dataset import Dataset, assigned, cores, hashed, load
+from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.interrupt import Interrupt
 from fieldmark.workflow.run import Run
 
@@ -94,8 +95,8 @@ def train(
     if epochs != "auto":
         asked = asked.changed("train", {"epochs": epochs})
     dataset = data if isinstance(data, Dataset) else _loaded(data, asked)
-    folder = dataset.manifest.root if isinstance(data, Dataset) else data
-    asked = asked.changed("data", {"folder": str(folder)})
+    source = dataclasses.asdict(dataset.source) | {"fit": asked.data.fit}
+    asked = asked.changed("data", source)
     return _Training(dataset, asked, listen, command).run()
 
 
@@ -165,7 +166,7 @@ class _Training:
         made = _Made(self.settings, folder, choice, decoded, fitted, exported, self.command)
         report, scores = made.measured(_write_bundle(made, {}, ""))
         self.listen(events.Evaluated(report=report.to_dict()))
-        model_id = _write_bundle(made, report.to_dict(), artefacts.card(made.facts(), report))
+        model_id = _write_bundle(made, report.to_dict(), documents.card(made.facts(), report))
         artefacts.write_all(made.facts(), report, scores, model_id=model_id)
         self.listen(
             events.RunFinished(
@@ -282,6 +283,15 @@ class _Made:
             .changed("net", self._net(height))
         )
 
+    def shipped(self) -> Settings:
+        """Return the same without the paths of this computer: the file goes to others."""
+        name = self.decoded.manifest.root.name
+        return (
+            self.resolved()
+            .changed("data", {"folder": name, "labels": ""})
+            .changed("run", {"out": "runs"})
+        )
+
     def _net(self, size: int) -> dict[str, str | int]:
         if self.settings.net.name == "auto" or self.settings.net.name in CATALOGUE:
             return {"name": self.choice.name, "size": size}
@@ -311,9 +321,9 @@ class _Made:
         )
         return report, scores
 
-    def facts(self) -> artefacts.RunFacts:
+    def facts(self) -> RunFacts:
         """Return what the run folder's files are made of."""
-        return artefacts.RunFacts(
+        return RunFacts(
             folder=self.folder,
             settings=self.resolved(),
             manifest=self.decoded.manifest,
@@ -340,7 +350,7 @@ def _write_bundle(made: _Made, report: dict[str, object], card: str) -> str:
         golden_inputs=made.fitted.proof_pixels[:N_GOLDEN],
         golden_scores=made.exported.scores[:N_GOLDEN],
         weights=made.fitted.weights,
-        recipe=to_toml(made.resolved()),
+        recipe=to_toml(made.shipped()),
         report=report,
         card=card,
         created=made.created,

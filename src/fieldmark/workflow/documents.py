@@ -1,0 +1,149 @@
+"""The documents of a run: the report page and the model card. Pure: facts in, text out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from fieldmark.config import Settings
+from fieldmark.data.manifest import SPLITS, Manifest
+from fieldmark.evaluation import charts, page
+from fieldmark.evaluation.report import Report
+from fieldmark.networks.layer_table import LayerTable
+from fieldmark.workflow.facts import RunFacts, Worst
+
+
+def report_page(
+    facts: RunFacts,
+    report: Report,
+    worst: list[Worst],
+    environment: dict[str, Any],
+    model_id: str,
+) -> str:
+    """Write ``report.html``; ``worst`` are the test pictures with the highest losses."""
+    manifest, fitted = facts.manifest, facts.fitted
+    return page.render(
+        page.ReportFacts(
+            name=facts.folder.name,
+            report=report,
+            created=facts.created,
+            model_id=model_id,
+            model_path=str(facts.folder.bundle),
+            data_folder=facts.settings.data.folder,
+            counts=_counts(manifest),
+            left_out=tuple(dataclasses.asdict(each) for each in manifest.left_out),
+            network=facts.network,
+            layers=_layers(facts.table),
+            network_notes=_network_notes(facts.table),
+            history=tuple(facts.history),
+            best_epoch=fitted.stopped.best_epoch,
+            stopped=fitted.stopped.text,
+            settings=_shown_settings(facts.settings),
+            failures=_failures(worst),
+            command=facts.command,
+            seed=fitted.recipe.seed,
+            versions=_versions(environment),
+        )
+    )
+
+
+def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:
+    parts = {part: manifest.counts(part) for part in SPLITS}
+    return {name: {part: parts[part][name] for part in SPLITS} for name in manifest.classes}
+
+
+def _layers(table: LayerTable) -> tuple[dict[str, str | int], ...]:
+    return tuple(
+        {
+            "number": "" if row.number is None else row.number,
+            "layer": row.kind,
+            "does": row.what,
+            "volume": "x".join(str(size) for size in row.output_shape),
+            "weights": row.weights,
+            "why": row.formula,
+        }
+        for row in table.rows
+    )
+
+
+def _network_notes(table: LayerTable) -> tuple[str, ...]:
+    return (
+        f"{table.n_weights:,} weights, {table.multiply_adds:,} multiply-adds for one picture.",
+        *(f"{hint.text} [{hint.code}]" for hint in table.hints),
+    )
+
+
+def _failures(worst: list[Worst]) -> tuple[page.Failure, ...]:
+    return tuple(
+        page.Failure(
+            file=each.example.path,
+            label=each.example.label,
+            predicted=each.predicted,
+            score=each.score,
+            jpeg=charts.picture_jpg(each.image),
+        )
+        for each in worst
+        if each.predicted != each.example.label
+    )
+
+
+def _versions(environment: dict[str, Any]) -> dict[str, str]:
+    return {
+        "python": environment["python"],
+        "processor": environment["processor"],
+        "backend": f"{environment['backend']}, {environment['threads']} threads",
+        **environment["packages"],
+    }
+
+
+def _shown_settings(settings: Settings) -> dict[str, str]:
+    found = {}
+    for table in dataclasses.fields(settings):
+        values = getattr(settings, table.name)
+        for each in dataclasses.fields(values):
+            value = getattr(values, each.name)
+            if value != "":
+                found[f"{table.name}.{each.name}"] = str(value)
+    return found
+
+
+def card(facts: RunFacts, report: Report) -> str:
+    """Write the model card: what was measured; what only a person knows is left to one."""
+    manifest = facts.manifest
+    parts = ", ".join(f"{len(manifest.part(part)):,} {part}" for part in SPLITS)
+    recalls = "\n".join(
+        f"| {each.name} | {each.recall.text} | {each.recall.interval} | {each.n} |"
+        for each in report.per_class
+    )
+    return "\n".join(
+        [
+            "---",
+            "library_name: fieldmark",
+            "pipeline_tag: image-classification",
+            "---",
+            f"# {facts.folder.name}",
+            "",
+            f"A convolutional network that tells {len(manifest.classes)} classes apart: "
+            f"{', '.join(manifest.classes)}.",
+            "",
+            "## Intended use and what is out of scope",
+            "(For you to write: what it is for, what it is not for, who looked at it.)",
+            "",
+            "## Data",
+            f"{len(manifest.examples):,} pictures of `{manifest.root.name}` ({parts}); "
+            f"{len(manifest.left_out):,} files left out.",
+            "",
+            "## Results on the test part, read once",
+            f"{report.accuracy}",
+            "",
+            f"Always answering {report.baseline_class!r}: {report.baseline}",
+            "",
+            "| class | recall | 95 % interval | n |",
+            "|---|---|---|---|",
+            recalls,
+            "",
+            "## Network",
+            f"`{facts.network}`",
+            "",
+        ]
+    )

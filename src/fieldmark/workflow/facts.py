@@ -1,0 +1,70 @@
+"""What the files of a run are made of: the values that training leaves, side by side. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark.config import Settings
+from fieldmark.data.manifest import Example, Manifest
+from fieldmark.export import Exported
+from fieldmark.networks.layer_table import LayerTable
+from fieldmark.runs import RunFolder
+
+if TYPE_CHECKING:
+    from fieldmark.training.loop import Fitted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What the files are made of."""
+
+    folder: RunFolder
+    settings: Settings
+    """Resolved: no ``auto`` left."""
+    manifest: Manifest
+    table: LayerTable
+    network: str
+    fitted: Fitted
+    exported: Exported
+    pixels: NDArray[np.uint8]
+    """(n_rows, height, width, channels): the decoded pictures."""
+    rows: NDArray[np.int64]
+    """One row of ``pixels`` per example of the manifest."""
+    command: str
+    created: str
+
+    @property
+    def test(self) -> tuple[tuple[int, Example], ...]:
+        """Position and example of the test part, in the manifest's order."""
+        numbered = enumerate(self.manifest.examples)
+        return tuple((at, example) for at, example in numbered if example.split == "test")
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """Epochs as plain numbers."""
+        return [
+            {
+                "epoch": done.epoch,
+                "seconds": round(done.seconds, 3),
+                "loss": done.loss,
+                "accuracy": done.accuracy,
+                "val_loss": done.val_loss,
+                "val_accuracy": done.val_accuracy,
+                "lr": done.lr,
+            }
+            for done in self.fitted.history
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Worst:
+    """One test picture with a high loss."""
+
+    example: Example
+    image: NDArray[np.uint8]
+    predicted: str
+    score: float
