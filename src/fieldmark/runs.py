@@ -22,9 +22,10 @@ LATEST: Final = "latest"
 def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file so that a kill at any moment leaves the old one or the new one whole.
 
-    A temporary name in the same folder, fsync, rename, fsync of the folder.
+    A temporary name in the same folder, fsync, rename, fsync of the folder. Text is written as
+    UTF-8; names of files that are not UTF-8 come out as the bytes they are.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         with temporary.open("xb") as file:

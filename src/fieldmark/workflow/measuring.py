@@ -104,7 +104,8 @@ def _own_test_part(run: Run) -> list[_Wanted]:
 
     root = Path(read(run.folder / "config.toml").data.folder)
     root = root.parent if root.is_file() else root
-    with (run.folder / "data.csv").open(encoding="utf-8", newline="") as file:
+    listed = run.folder / "data.csv"
+    with listed.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
     if rows and not any((root / row["path"]).is_file() for row in rows):
         raise DataError(

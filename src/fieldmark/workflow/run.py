@@ -64,7 +64,8 @@ class Run:
 
         Each is a row of ``predictions.csv``: path, label, predicted, loss and every score, as text.
         """
-        with (self.folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        listed = self.folder / "predictions.csv"
+        with listed.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = list(csv.DictReader(file))
         return tuple(sorted(rows, key=lambda row: -float(row["loss"]))[:n])
 
