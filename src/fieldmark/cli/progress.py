@@ -18,7 +18,13 @@ from fieldmark.training.events import (
     Stopped,
 )
 
-_STAGES = {"hash": "reading", "decode": "decoding", "lr": "range test", "epoch": "epoch"}
+_STAGES = {
+    "hash": "reading",
+    "decode": "decoding",
+    "load": "loading Keras",
+    "lr": "range test",
+    "epoch": "epoch",
+}
 _HEAD = " epoch    loss   val loss   accuracy   val accuracy    best"
 REFRESH_S = 0.1
 

@@ -75,6 +75,11 @@ class Manifest:
     layout: str = "folders"
     """``folders``, ``parts`` (ready-made training/test folders), ``csv`` or ``name``."""
 
+    @property
+    def name(self) -> str:
+        """The folder's name for people: ``.`` is spelt out, what is not text is a question mark."""
+        return self.root.absolute().name.encode("utf-8", "replace").decode("utf-8")
+
     def part(self, split: Split) -> tuple[Example, ...]:
         """Return the examples of one part, in the manifest's order."""
         return tuple(example for example in self.examples if example.split == split)

@@ -34,7 +34,7 @@ class Progress(Event):
 
     name: ClassVar[str] = "progress"
     stage: str
-    """``hash``, ``decode``, ``lr``, ``epoch``."""
+    """``hash``, ``decode``, ``load`` (Keras), ``lr``, ``epoch``."""
     done: int
     total: int
     loss: float | None = None

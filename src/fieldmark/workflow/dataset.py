@@ -57,7 +57,7 @@ class Dataset:
         return self.manifest.examples[position]
 
     def __repr__(self) -> str:
-        name, n = self.manifest.root.name, len(self)
+        name, n = self.manifest.name, len(self)
         return f"<Dataset {name}: {n:,} examples, {len(self.classes)} classes>"
 
 

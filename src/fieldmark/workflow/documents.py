@@ -130,7 +130,7 @@ def card(facts: RunFacts, report: Report) -> str:
             "(For you to write: what it is for, what it is not for, who looked at it.)",
             "",
             "## Data",
-            f"{len(manifest.examples):,} pictures of `{manifest.root.name}` ({parts}); "
+            f"{len(manifest.examples):,} pictures of `{manifest.name}` ({parts}); "
             f"{len(manifest.left_out):,} files left out.",
             "",
             "## Results on the test part, read once",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,7 +159,7 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
         predictor.classes,
         baseline_class=_baseline(predictor, [label for label, _ in good]),
         conditions={"part": what, "engine": predictor.runtime.name},
-        seed=0,
+        seed=_seed(predictor),
     )
     return Evaluation(report, tuple(good), tuple(unread))
 
@@ -168,6 +169,13 @@ def _row(answer: Prediction, index: dict[str, int]) -> NDArray[np.float64]:
     for entry in answer.scores:
         row[index[entry.label]] = entry.score
     return row
+
+
+def _seed(predictor: Predictor) -> int:
+    """Return the run's seed: its own test part then gets its own resampled intervals again."""
+    told = predictor.bundle.report.get("conditions")
+    text = str(told.get("seed", "")) if isinstance(told, dict) else ""
+    return int(text) if re.fullmatch("[0-9]{1,10}", text) else 0
 
 
 def _baseline(predictor: Predictor, labels: list[str]) -> str:

@@ -1,0 +1,196 @@
+"""Ctrl-C: once finishes the epoch and measures it, twice quits at once; also in real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import fieldmark as fm
+from fieldmark.workflow.interrupt import Interrupt
+from tests.workflow.conftest import LAYERS, rows_of
+
+on_unix = pytest.mark.skipif(os.name == "nt", reason="no SIGINT can be sent to a process there")
+TIMEOUT_S = 120
+
+
+# --- the switch itself
+
+
+@on_unix
+def test_the_first_signal_is_a_request_and_the_second_an_exception() -> None:
+    with Interrupt() as stop:
+        assert not stop.requested
+        signal.raise_signal(signal.SIGINT)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt, match=r"^$"):
+            signal.raise_signal(signal.SIGINT)
+
+
+@on_unix
+@pytest.mark.parametrize("error", [None, OSError])
+def test_afterwards_ctrl_c_is_what_it_was(error: type[Exception] | None) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with Interrupt():
+            assert signal.getsignal(signal.SIGINT) is not before
+            if error:
+                raise error
+    except OSError:
+        pass
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_in_another_thread_it_does_nothing() -> None:
+    """Only the main thread may ask for signals; a training in a server must still run."""
+    before = signal.getsignal(signal.SIGINT)
+    found: list[object] = []
+
+    def work() -> None:
+        with Interrupt() as stop:
+            found.extend([stop.requested, signal.getsignal(signal.SIGINT)])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [False, before]
+
+
+# --- real processes
+
+
+@dataclass
+class Spawned:
+    """A training in a process of its own, and what it printed so far."""
+
+    process: subprocess.Popen[str]
+    folder: Path
+    lines: list[str]
+    status: int = -1
+    out: str = ""
+    seconds: float = 0.0
+    """From the last signal to the end."""
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "runs" / "shapes-1"
+
+    @property
+    def err(self) -> str:
+        return "".join(self.lines)
+
+    def wait_for(self, words: str) -> None:
+        """Read what it says until a line holds these words."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if words in line:
+                return
+        raise AssertionError(f"never said {words!r}: {self.err}")
+
+    def interrupt(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> None:
+        started = time.monotonic()
+        self.out, rest = self.process.communicate(timeout=TIMEOUT_S)
+        self.seconds = time.monotonic() - started
+        self.lines.append(rest)
+        self.status = self.process.returncode
+
+
+def spawn(shapes: Path, folder: Path, *options: str) -> Spawned:
+    """Start ``fieldmark train`` as a person does: with whatever the libraries like to say."""
+    quiet = ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS")
+    environment = {name: value for name, value in os.environ.items() if name not in quiet}
+    words = ["train", str(shapes), "--net", LAYERS, "--lr", "0.01", "--epochs", "1000", *options]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fieldmark", *words],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    return Spawned(process, folder, [])
+
+
+@pytest.fixture(scope="module")
+def both(
+    shapes: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Spawned, Spawned]]:
+    """Two trainings side by side: one is asked to stop, the other told to."""
+    asked = spawn(shapes, tmp_path_factory.mktemp("once"), "--steps-per-epoch", "150")
+    told = spawn(shapes, tmp_path_factory.mktemp("twice"), "--steps-per-epoch", "1000000")
+    try:
+        asked.wait_for("epoch=1 ")
+        asked.interrupt()
+        asked.end()
+        told.wait_for("seed 0")  # long ago: it is in its first epoch by now
+        told.interrupt()
+        time.sleep(0.5)
+        survived = told.process.poll() is None
+        told.interrupt()
+        told.end()
+        assert survived, told.err
+        yield asked, told
+    finally:
+        for each in (asked, told):
+            if each.process.poll() is None:
+                each.process.kill()
+
+
+@on_unix
+def test_one_ctrl_c_finishes_the_epoch_measures_and_exits_130(
+    both: tuple[Spawned, Spawned],
+) -> None:
+    asked, _ = both
+    assert asked.status == 130, asked.err
+    epochs = len(rows_of(asked.run / "results.csv"))
+    assert 2 <= epochs < 1000
+    assert f"Stopped on request after epoch {epochs}." in asked.err
+    run = fm.open_run(asked.run)
+    assert run.report.n == len(rows_of(asked.run / "predictions.csv")) > 9
+    assert run.report.accuracy.text in asked.out
+    assert str(Path("runs/shapes-1/shapes-1.fieldmark")) in asked.out
+    events = [json.loads(line) for line in (asked.run / "log.jsonl").read_text().splitlines()]
+    assert [event["event"] for event in events][-3:] == ["early_stop", "evaluated", "run_finished"]
+    assert events[-3]["reason"] == "interrupted"
+    assert (asked.run / "report.html").is_file()
+
+
+@on_unix
+def test_a_second_ctrl_c_quits_at_once_with_130_and_leaves_no_model(
+    both: tuple[Spawned, Spawned],
+) -> None:
+    _, told = both
+    assert told.status == 130, told.err
+    assert told.seconds < 20  # its epoch would take most of an hour
+    assert "[interrupted]" in told.err
+    assert "Traceback" not in told.err
+    assert told.out == ""
+    assert list(told.run.iterdir()) == []
+    with pytest.raises(fm.UsageError, match="no finished run"):
+        fm.open_run(told.run)
+
+
+@on_unix
+def test_training_prints_nothing_but_its_own_lines(both: tuple[Spawned, Spawned]) -> None:
+    """No library's notes about processors, devices or deprecations."""
+    ours = re.compile(
+        r"Run shapes-1|[\d,]+ pictures in|[\d,]+ of [\d,]+ files left out|Network layers|"
+        r"learning rate|epoch=\d+ loss=|Stopped on request|fieldmark: stopped by Ctrl-C|$"
+    )
+    for each in both:
+        strange = [line for line in each.err.splitlines() if not ours.match(line)]
+        assert strange == []
