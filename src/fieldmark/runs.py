@@ -91,7 +91,7 @@ def create(parent: Path, name: str) -> RunFolder:
         Usually ``runs``; made if missing.
     name : str
         Usually the data folder's name; anything but letters, digits, ``.``, ``_`` and ``-``
-        becomes ``-``.
+        becomes ``-``, and what is beyond 80 bytes is cut off.
 
     Returns
     -------
@@ -99,12 +99,14 @@ def create(parent: Path, name: str) -> RunFolder:
         Freshly made; two processes never get the same one.
     """
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    # Bytes, not letters: a file system takes 255 of them, and files in the run repeat its name.
+    plain = plain.encode("utf-8")[:80].decode("utf-8", "ignore")
     parent.mkdir(parents=True, exist_ok=True)
     pattern = re.compile(re.escape(plain) + r"-([0-9]+)")
     taken = [int(m.group(1)) for each in parent.iterdir() if (m := pattern.fullmatch(each.name))]
     number = max(taken, default=0) + 1
     while True:
-        path = parent / f"{plain[:80]}-{number}"
+        path = parent / f"{plain}-{number}"
         try:
             path.mkdir()
         except FileExistsError:

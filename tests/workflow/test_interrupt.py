@@ -71,12 +71,10 @@ def test_in_another_thread_it_does_nothing() -> None:
 
 @dataclass
 class Spawned:
-    """A training in a process of its own, and what it printed so far."""
+    """A training in a process of its own."""
 
     process: subprocess.Popen[str]
     folder: Path
-    lines: list[str]
-    status: int = -1
     out: str = ""
     seconds: float = 0.0
     """From the last signal to the end."""
@@ -87,26 +85,28 @@ class Spawned:
 
     @property
     def err(self) -> str:
-        return "".join(self.lines)
+        """What it has said so far."""
+        return (self.folder / "stderr.txt").read_text(encoding="utf-8")
+
+    @property
+    def status(self) -> int | None:
+        """The exit status; None while it runs."""
+        return self.process.poll()
 
     def wait_for(self, words: str) -> None:
-        """Read what it says until a line holds these words."""
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if words in line:
-                return
-        raise AssertionError(f"never said {words!r}: {self.err}")
+        until = time.monotonic() + TIMEOUT_S
+        while words not in self.err:
+            assert self.status is None, self.err
+            assert time.monotonic() < until, f"never said {words!r}: {self.err}"
+            time.sleep(0.02)
 
     def interrupt(self) -> None:
         self.process.send_signal(signal.SIGINT)
 
     def end(self) -> None:
         started = time.monotonic()
-        self.out, rest = self.process.communicate(timeout=TIMEOUT_S)
+        self.out, _ = self.process.communicate(timeout=TIMEOUT_S)
         self.seconds = time.monotonic() - started
-        self.lines.append(rest)
-        self.status = self.process.returncode
 
 
 def spawn(shapes: Path, folder: Path, *options: str) -> Spawned:
@@ -114,15 +114,16 @@ def spawn(shapes: Path, folder: Path, *options: str) -> Spawned:
     quiet = ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS")
     environment = {name: value for name, value in os.environ.items() if name not in quiet}
     words = ["train", str(shapes), "--net", LAYERS, "--lr", "0.01", "--epochs", "1000", *options]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fieldmark", *words],
-        cwd=folder,
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    return Spawned(process, folder, [])
+    with (folder / "stderr.txt").open("w", encoding="utf-8") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fieldmark", *words],
+            cwd=folder,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=said,
+        )
+    return Spawned(process, folder)
 
 
 @pytest.fixture(scope="module")
@@ -139,14 +140,14 @@ def both(
         told.wait_for("seed 0")  # long ago: it is in its first epoch by now
         told.interrupt()
         time.sleep(0.5)
-        survived = told.process.poll() is None
+        survived = told.status is None
         told.interrupt()
         told.end()
         assert survived, told.err
         yield asked, told
     finally:
         for each in (asked, told):
-            if each.process.poll() is None:
+            if each.status is None:
                 each.process.kill()
 
 
