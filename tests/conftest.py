@@ -7,9 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow reports its build options at every import
+
+# A deadline is a timed unit test: on a busy machine it fails for nothing.
+settings.register_profile("fieldmark", deadline=None)
+settings.load_profile("fieldmark")
 
 
 @pytest.fixture(scope="session")

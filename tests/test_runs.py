@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldmark import runs
+from fieldmark.atomic import write_whole
 from fieldmark.errors import UsageError
-from fieldmark.runs import RunFolder, write_whole
+from fieldmark.runs import RunFolder
 
 
 def finish(run: RunFolder) -> RunFolder:

@@ -7,46 +7,15 @@ once it holds its bundle. Nothing here knows what the files mean.
 from __future__ import annotations
 
 import json
-import os
 import re
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from fieldmark.atomic import write_whole
 from fieldmark.errors import UsageError
 
 LATEST: Final = "latest"
-
-
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file so that a kill at any moment leaves the old one or the new one whole.
-
-    A temporary name in the same folder, fsync, rename, fsync of the folder. Text is written as
-    UTF-8; names of files that are not UTF-8 come out as the bytes they are.
-    """
-    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # Windows cannot open a folder; its rename is already durable in order
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,7 +259,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(model_file, tiny, m
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(container.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         bundle.write(model_file, tiny.tiny_bundle(1.0), overwrite=True)
     assert model_file.read_bytes() == before
@@ -276,7 +276,7 @@ def test_the_bytes_reach_the_disk_before_the_name(tmp_path, monkeypatch):
         seen.append((is_folder, path.exists()))
         real(handle)
 
-    monkeypatch.setattr(container.os, "fsync", watch)
+    monkeypatch.setattr(os, "fsync", watch)
     container.write_new(path, [b"a", b"b"], overwrite=False)
     assert seen == [(False, False), (True, True)]
     assert path.read_bytes() == b"ab"

@@ -98,3 +98,13 @@ def test_a_tie_between_the_only_logit_and_zero_is_the_first_class() -> None:
     logits = keras.ops.convert_to_tensor(np.array([[0.0], [0.1], [-0.1]], np.float32))
     wanted = keras.ops.convert_to_tensor(np.array([[0], [1], [1]], np.float32))
     assert np.asarray(step._right(wanted, logits)).tolist() == [1, 1, 0]
+
+
+@pytest.mark.parametrize(("optimizer", "decay"), [("adamw", 0.3), ("sgd", 0.2)])
+def test_the_recipes_optimizer_and_decay_are_the_models(optimizer: str, decay: float) -> None:
+    made = tiny()
+    model = keras_model.build(made, initial(made, seed=0))
+    step.compile_step(model, made, recipe(optimizer=optimizer, weight_decay=decay, lr=0.5))
+    assert type(model.optimizer).__name__.lower().removeprefix("fused") == optimizer
+    assert model.optimizer.weight_decay == decay
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.5)

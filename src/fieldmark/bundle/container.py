@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import struct
 import zlib
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from fieldmark.atomic import write_whole
 from fieldmark.bundle.refusal import refuse
 from fieldmark.errors import UsageError
 
@@ -249,20 +249,4 @@ def write_new(path: Path, pieces: Iterable[bytes], *, overwrite: bool) -> None:
             why="Nothing is overwritten unasked.",
             hint="choose another name, or ask for overwriting",
         )
-    temporary = path.with_name(f".fieldmark-{secrets.token_hex(8)}.part")
-    try:
-        with temporary.open("xb") as stream:
-            for piece in pieces:
-                stream.write(piece)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename is journalled
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    write_whole(path, pieces)
