@@ -46,6 +46,8 @@ class SplitSettings:
     """Share of the validation part, in (0, 1)."""
     test: float = 0.15
     """Share of the test part, in (0, 1)."""
+    seed: int | Auto = "auto"
+    """Of the draw; ``auto``: the training's seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +206,7 @@ def seconds(text: str) -> float:
 _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("split", "valid"): (0.01, 0.8),
     ("split", "test"): (0.01, 0.8),
+    ("split", "seed"): (0, 2**32 - 1),
     ("net", "size"): (8, 2048),
     ("train", "epochs"): (1, 100_000),
     ("train", "steps_per_epoch"): (0, 10_000_000),

@@ -58,8 +58,7 @@ def export(
     Raises
     ------
     ParityError
-        Code ``parity``: a score differs by more, or a label differs where the two best scores are
-        not within the tolerance of each other.
+        Code ``parity``: a score differs by more.
     """
     onnx = onnx_graph(plan, weights)
     given = open_runtime(onnx).run(pixels, outputs=("scores",))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import fieldmark as fm
-from fieldmark.config import Settings
+from fieldmark.config import Settings, read
 from fieldmark.data import scan
 from fieldmark.training.events import Progress
 from fieldmark.workflow import dataset
@@ -113,8 +113,16 @@ def test_shares_come_from_the_settings(shapes: Path) -> None:
     asked = Settings().changed("split", {"valid": 0.1, "test": 0.4})
     cut = dataset.assigned(manifest, asked)
     assert len(cut.part("test")) / 92 == pytest.approx(0.4, abs=0.03)
-    assert dataset.only(cut, "test").examples == cut.part("test")
-    assert dataset.only(cut, "test").classes == cut.classes
+
+
+def test_the_parts_have_a_seed_of_their_own_or_the_trainings(shapes: Path) -> None:
+    manifest = dataset.hashed(fm.load(shapes).manifest)
+    by_training = Settings().changed("train", {"seed": 4})
+    own = by_training.changed("split", {"seed": 9})
+    assert (dataset.split_seed(by_training), dataset.split_seed(own)) == (4, 9)
+    nine = Settings().changed("train", {"seed": 9})
+    assert dataset.assigned(manifest, own) == dataset.assigned(manifest, nine)
+    assert dataset.assigned(manifest, own) != dataset.assigned(manifest, by_training)
 
 
 def test_cores_are_those_this_process_may_use() -> None:
@@ -131,10 +139,29 @@ def test_a_split_data_set_is_trained_as_it_was_split(
 
 
 def test_a_run_on_a_data_set_knows_its_folder(tmp_path: Path) -> None:
-    """So that its test part can be measured again, from anywhere."""
+    """So that its test part can be measured again, and its parts be drawn again."""
     from tests.workflow.conftest import settings
 
-    data = fm.load(write_shapes(tmp_path / "shapes", 8)).split(test=0.3)
-    run = fm.train(data, LAYERS, epochs=1, settings=settings(tmp_path / "runs"))
+    data = fm.load(write_shapes(tmp_path / "shapes", 8)).split(val=0.2, test=0.3, seed=6)
+    run = fm.train(data, fm.net(LAYERS), epochs=1, settings=settings(tmp_path / "runs"))
     assert fm.evaluate(run.folder).report.confusion == run.report.confusion
     assert run.report.n == len(data.manifest.part("test"))
+    kept = read(run.folder / "config.toml")
+    assert kept.split == data.shares
+    again = dataset.assigned(dataset.hashed(fm.load(kept.data.folder).manifest), kept)
+    assert [example.split for example in again.examples] == [example.split for example in data]
+
+
+def test_a_split_of_its_own_is_what_the_run_repeats(shapes: Path, tmp_path: Path) -> None:
+    parted = fm.load(shapes).split(val=0.2, test=0.3, seed=7)
+    assert parted.shares is not None
+    assert (parted.shares.valid, parted.shares.test, parted.shares.seed) == (0.2, 0.3, 7)
+    asked = Settings().changed("split", {"valid": 0.2, "test": 0.3, "seed": 7})
+    again = dataset.assigned(dataset.hashed(fm.load(shapes).manifest), asked)
+    assert again.examples == parted.manifest.examples
+
+
+def test_the_split_follows_the_seed_of_the_training_unless_it_has_its_own() -> None:
+    asked = Settings().changed("train", {"seed": 5})
+    assert dataset.split_seed(asked) == 5
+    assert dataset.split_seed(asked.changed("split", {"seed": 9})) == 9

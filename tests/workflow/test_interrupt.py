@@ -113,7 +113,8 @@ def spawn(shapes: Path, folder: Path, *options: str) -> Spawned:
     """Start ``fieldmark train`` as a person does: with whatever the libraries like to say."""
     quiet = ("TF_CPP_MIN_LOG_LEVEL", "PYTHONWARNINGS")
     environment = {name: value for name, value in os.environ.items() if name not in quiet}
-    words = ["train", str(shapes), "--net", LAYERS, "--lr", "0.01", "--epochs", "1000", *options]
+    words = ["train", str(shapes), "--net", LAYERS, "--lr", "0.01", "--epochs", "1000"]
+    words += ["--threads", "1", *options]
     with (folder / "stderr.txt").open("w", encoding="utf-8") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "fieldmark", *words],

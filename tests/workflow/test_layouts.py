@@ -18,6 +18,7 @@ from fieldmark.config import read
 from fieldmark.data.batches import Batches, ids_of
 from fieldmark.networks import CATALOGUE
 from fieldmark.training.events import DataChecked, Event, Planned
+from fieldmark.workflow.choosing import choose
 from tests.pictures import SHAPES, png, write_numbers, write_shapes
 from tests.workflow.conftest import LAYERS, Given, hashes, rows_of, settings
 
@@ -331,3 +332,12 @@ def test_a_file_with_a_network_is_kept_as_its_list(how: str, tmp_path: Path) -> 
     run = fm.train(folder, net, settings=asked)
     kept = read(run.folder / "config.toml").net
     assert (kept.name, kept.layers, kept.size) == ("layers", LAYERS, 16)
+
+
+def test_a_list_for_pictures_that_are_not_square_repeats_as_it_is(tmp_path: Path) -> None:
+    text = "INPUT 12x20x3 -> CONV 4 3x3 -> RELU -> GAP -> FC"
+    folder = write_shapes(tmp_path / "few", 8)
+    run = fm.train(folder, text, settings=settings(tmp_path / "runs", epochs=1))
+    again = choose(read(run.folder / "config.toml"), n_classes=3, n_train=18)
+    assert str(again.plan.network) == run.predictor.bundle.network == text
+    assert again.spec == run.predictor.spec

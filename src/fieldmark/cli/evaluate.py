@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,7 +51,8 @@ def evaluate(
     )
     if json_:
         unread = [each.to_dict() for each in found.unread]
-        out.json(found.report.to_dict() | {"unread": unread})
+        left_out = [dataclasses.asdict(each) for each in found.left_out]
+        out.json(found.report.to_dict() | {"unread": unread, "left_out": left_out})
     else:
         out.results(found.report.lines(out.width))
     for each in found.unread:
@@ -59,6 +61,10 @@ def evaluate(
         reasons = Counter(each.code for each in found.unread)
         words = ", ".join(f"{n} {code}" for code, n in reasons.most_common())
         out.say(f"{len(found.unread)} files could not be read and do not count: {words}")
+    if found.left_out:
+        reasons = Counter(each.code for each in found.left_out)
+        words = ", ".join(f"{n} {code}" for code, n in reasons.most_common())
+        out.say(f"{len(found.left_out)} other files in the folder left out: {words}")
     if csv_:
         _write_csv(Path(csv_), found)
     accuracy = found.report.accuracy

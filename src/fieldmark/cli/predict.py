@@ -13,7 +13,7 @@ import typer
 
 from fieldmark.cli.options import Json, Quiet, RunsFolder
 from fieldmark.cli.screen import Screen, screen, shown
-from fieldmark.errors import UsageError
+from fieldmark.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from fieldmark.inference.predictor import Prediction, Predictor, Unread
@@ -55,6 +55,13 @@ def predict(
     predictor = Predictor.open(folders.find(run, Path(runs_folder)))
     show = {"table": _table, "jsonl": _json_lines, "csv": _csv}[style]
     n_read, n_unread = show(out, predictor, _answers(predictor, files, recursive), top)
+    if not n_read + n_unread:
+        raise DataError(
+            "There is no picture in what was given.",
+            code="no-pictures",
+            where=", ".join(files[:5]),
+            hint="name files, or a folder that holds pictures",
+        )
     model = f"Model {predictor.name}"
     if predictor.bundle.created:
         model += f" ({predictor.bundle.created[:10]})"
@@ -68,14 +75,16 @@ def _answers(
 ) -> Iterator[Prediction | Unread]:
     from fieldmark.errors import UnreadableExample
     from fieldmark.inference.predictor import Unread
+    from fieldmark.workflow.dataset import cores
+    from fieldmark.workflow.finding import pictures
 
     if files != ["-"]:
-        yield from predictor.predict_files(_paths(files, recursive))
+        yield from predictor.predict_files(pictures(files, recursive=recursive), threads=cores())
         return
     data = sys.stdin.buffer.read()
     names = _as_list(data)
     if names is not None:
-        yield from predictor.predict_files(_paths(names, recursive))
+        yield from predictor.predict_files(pictures(names, recursive=recursive), threads=cores())
         return
     try:
         yield predictor.predict(data)
@@ -91,25 +100,6 @@ def _as_list(data: bytes) -> list[str] | None:
         return [line for line in data.decode("utf-8").splitlines() if line.strip()]
     except UnicodeDecodeError:
         return None
-
-
-def _paths(files: list[str], recursive: bool) -> Iterator[Path]:
-    """Unfold folders and globs, in a stable order; what does not exist is passed on to be named."""
-    from fieldmark.modalities import MODALITIES
-
-    suffixes = MODALITIES["image"].suffixes
-    for text in files:
-        path = Path(text)
-        if path.is_dir():
-            found = path.rglob("*") if recursive else path.glob("*")
-            inside = (each for each in found if each.suffix.lower() in suffixes)
-            yield from sorted(each for each in inside if each.is_file())
-        elif not path.exists() and any(mark in text for mark in "*?["):
-            base = Path(path.anchor) if path.is_absolute() else Path()
-            matches = sorted(base.glob(str(path.relative_to(path.anchor))))
-            yield from matches or [path]
-        else:
-            yield path
 
 
 def _name(answer: Prediction | Unread) -> str:

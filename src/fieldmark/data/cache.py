@@ -128,6 +128,7 @@ def decode(
     hashes = sorted({example.sha256 for example in manifest.examples})
     found = shelf.find(_key(spec, hashes), spec.shape, hashes)
     if found is not None:
+        _check_readable(manifest, found.failures, {})
         return _decoded(manifest, _Entry(found, {}))
     return _decoded(manifest, _build(manifest, modality, spec, settings, progress, shelf=shelf))
 

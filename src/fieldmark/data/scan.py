@@ -30,7 +30,13 @@ from fieldmark.modalities import MODALITIES
 SUFFIXES: Final = MODALITIES["image"].suffixes
 
 
-def scan(root: Path, *, labels: Path | None = None, label_from: str = "folder") -> Manifest:
+def scan(
+    root: Path,
+    *,
+    labels: Path | None = None,
+    label_from: str = "folder",
+    to_learn: bool = True,
+) -> Manifest:
     """List a folder's examples with their labels, and everything else with the reason.
 
     Parameters
@@ -42,6 +48,9 @@ def scan(root: Path, *, labels: Path | None = None, label_from: str = "folder") 
     label_from : str, default="folder"
         Where the label stands: ``folder``, or ``name:`` and a regular expression whose first group
         is the label, searched in the file's name.
+    to_learn : bool, default=True
+        Refuse what no network can learn from: a single class, an empty one, one that only the test
+        part holds. False: the examples are only measured on, and a lone test part is enough.
 
     Returns
     -------
@@ -59,12 +68,12 @@ def scan(root: Path, *, labels: Path | None = None, label_from: str = "folder") 
     """
     pattern = _pattern(label_from)
     if labels is None and root.is_file() and root.suffix.lower() in (".csv", ".tsv"):
-        return _checked(_from_list(root, root.parent, walk=False))
+        return _checked(_from_list(root, root.parent, walk=False), to_learn)
     if not root.is_dir():
         raise troubles.no_folder(root)
     if labels is not None:
-        return _checked(_from_list(labels, root, walk=True))
-    return _checked(_from_folders(root, pattern))
+        return _checked(_from_list(labels, root, walk=True), to_learn)
+    return _checked(_from_folders(root, pattern, to_learn), to_learn)
 
 
 def hash_contents(
@@ -129,9 +138,9 @@ def _pattern(label_from: str) -> re.Pattern[str] | None:
     )
 
 
-def _from_folders(root: Path, pattern: re.Pattern[str] | None) -> Manifest:
+def _from_folders(root: Path, pattern: re.Pattern[str] | None, to_learn: bool) -> Manifest:
     tree = files.walk(root)
-    parts = _parts(tree, root)
+    parts = _parts(tree, root, to_learn)
     examples: list[Example] = []
     left_out = list(tree.left_out)
     for path in tree.files:
@@ -147,7 +156,7 @@ def _from_folders(root: Path, pattern: re.Pattern[str] | None) -> Manifest:
         left_out=tuple(left_out),
         layout="name" if pattern else ("parts" if parts else "folders"),
     )
-    if pattern is None:
+    if pattern is None and to_learn:
         _check_empty(manifest, tree, parts)
     return manifest
 
@@ -167,13 +176,15 @@ def _from_list(csv_path: Path, root: Path, *, walk: bool) -> Manifest:
     return Manifest(root=root, examples=examples, classes=(), left_out=left_out, layout="csv")
 
 
-def _parts(tree: files.Tree, root: Path) -> dict[str, Split]:
+def _parts(tree: files.Tree, root: Path, to_learn: bool) -> dict[str, Split]:
     """Return the ready-made part of each top folder that is one; empty for any other layout."""
     top = [folder for folder in tree.folders if "/" not in folder]
     parts = {name: SPLIT_WORDS[name.lower()] for name in top if name.lower() in SPLIT_WORDS}
     # A class may be called "train": one such folder among others is a class, beside "test" it is
     # not.
-    if "train" not in parts.values() or (len(parts) == 1 and len(top) > 1):
+    if not parts or (len(parts) == 1 and len(top) > 1):
+        return {}
+    if "train" not in parts.values() and (to_learn or "test" not in parts.values()):
         return {}
     if len(set(parts.values())) < len(parts):
         raise troubles.parts_collide(root, sorted(parts))
@@ -230,7 +241,7 @@ def _check_empty(manifest: Manifest, tree: files.Tree, parts: dict[str, Split]) 
         raise troubles.empty_class(manifest.root, sorted(folders - filled))
 
 
-def _checked(manifest: Manifest) -> Manifest:
+def _checked(manifest: Manifest, to_learn: bool) -> Manifest:
     """Name the classes, once, and refuse folders that no network can learn from."""
     names = sorted({example.label for example in manifest.examples})
     if not names:
@@ -243,11 +254,11 @@ def _checked(manifest: Manifest) -> Manifest:
     for spellings in alike.values():
         if len(spellings) > 1:
             raise troubles.names_collide(manifest.root, spellings)
-    if len(names) == 1:
+    if to_learn and len(names) == 1:
         raise troubles.one_class(manifest, names[0])
     taught = {e.label for e in manifest.examples if e.split in ("train", None)}
     strangers = [name for name in names if name not in taught]
-    if strangers:
+    if to_learn and strangers:
         raise troubles.class_only_in_test(manifest, strangers)
     if any(name != _nfc(name) for name in names):
         examples = tuple(dataclasses.replace(e, label=_nfc(e.label)) for e in manifest.examples)

@@ -166,7 +166,9 @@ class Shelf:
             for path in self.directory.iterdir():
                 with contextlib.suppress(OSError):
                     status = path.stat()
-                    if path.name.startswith(".building-"):
+                    # A kill between the two renames leaves pixels without their facts.
+                    orphan = path.suffix == ".npy" and not self._facts_path(path.stem).exists()
+                    if path.name.startswith(".building-") or orphan:
                         if time.time() - status.st_mtime > _STALE_S:
                             path.unlink()
                     elif path.suffix == ".json" and self._pixels_path(path.stem).exists():

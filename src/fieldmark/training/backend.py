@@ -67,6 +67,7 @@ def prepare(threads: int) -> Backend:
             import torch
 
             torch.set_num_threads(threads)
+            torch.set_num_interop_threads(1)
             torch.use_deterministic_algorithms(True)
         import keras  # noqa: F401  (the first import fixes the backend)
 
@@ -82,6 +83,7 @@ def seed(value: int) -> None:
 
 def _prepare_tensorflow(threads: int) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import tensorflow as tf
 
     threading = tf.config.threading

@@ -315,8 +315,10 @@ class _Loop:
     def _finish(self, stopped: Stopped) -> Fitted:
         keras_model.write_weights(self.model, self.plan, self.best)
         first, labels = next(iter(self.train.epoch(0)))
-        pixels, _ = next(iter(self.valid.epoch(0)))
-        pixels = np.array(pixels[:N_PROOF])
+        # Spread over the part: its order is the files', so the first ones are of one class.
+        n = len(self.valid.rows)
+        spread = np.unique(np.linspace(0, n - 1, min(n, N_PROOF)).astype(np.int64))
+        pixels = np.array(self.valid.pixels[self.valid.rows[spread]])
         return Fitted(
             weights=self.best,
             history=tuple(self.history),

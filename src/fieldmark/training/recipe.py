@@ -65,6 +65,9 @@ class Recipe:
 RATE_BOUNDS: Final = {"adam": (1e-3, 1e-2), "adamw": (3e-3, 1e-2), "sgd": (2e-2, 4e-1)}
 """Peak rates that a range test may choose, by optimizer."""
 
+CONSTANT_RATE: Final = {"adam": 1e-3, "adamw": 1e-3, "sgd": 2e-2}
+"""Rates for a schedule without a peak, by optimizer."""
+
 _ARTICLE: Final[dict[str, Any]] = {
     "optimizer": "adam",
     "lr": 1e-3,
@@ -122,7 +125,7 @@ def resolve(settings: Settings, facts: Facts) -> Recipe:
     if chosen["schedule"] == "constant" and train.recipe == "tuned":
         chosen["patience"] = _given(train.patience, 6)
     if chosen["schedule"] == "constant" and chosen["lr"] is None:
-        chosen["lr"] = 1e-3
+        chosen["lr"] = CONSTANT_RATE[chosen["optimizer"]]
     recipe = Recipe(
         **chosen,
         steps_per_epoch=train.steps_per_epoch,

@@ -11,8 +11,8 @@ from fieldmark.errors import UsageError
 from fieldmark.modalities.base import Fit, InputSpec
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layers import Network
-from fieldmark.networks.parser import parse
-from fieldmark.networks.volumes import Plan, plan
+from fieldmark.networks.parser import SYNTAX, parse
+from fieldmark.networks.volumes import Plan, plan, resized
 
 MANY: Final = 20_000
 """Training pictures from which ``auto`` takes the slower network."""
@@ -41,17 +41,27 @@ def network_named(text: str, *, size: int | None = None, n_classes: int = 2) -> 
     """
     if text in CATALOGUE:
         return text, CATALOGUE[text].network(size=size, n_classes=n_classes)
-    if text.lstrip().upper().startswith(("INPUT", "#")):
-        return "layers", parse(text)
+    if _is_list(text):
+        return "layers", _sized(parse(text), size)
     path = Path(text)
-    if path.is_file() and path.stat().st_size < 1_000_000:
-        return path.stem, parse(path.read_text(encoding="utf-8", errors="replace"))
+    if len(text) < 1_000 and path.is_file() and path.stat().st_size < 1_000_000:
+        return path.stem, _sized(parse(path.read_text(encoding="utf-8", errors="replace")), size)
     raise UsageError(
         f"There is no network {text!r}.",
         code="net-unknown",
         why="It is neither a name of the catalogue, nor a layer list, nor a file that holds one.",
         hint=f"known: {', '.join(CATALOGUE)}; or a list: 'INPUT 64x64x3 -> CONV 32 3x3 -> FC'",
     )
+
+
+def _is_list(text: str) -> bool:
+    """Tell a layer list from a name, also a list that is wrong: its error should point into it."""
+    words = text.split()
+    return "->" in text or "\n" in text or (bool(words) and words[0].upper() in SYNTAX)
+
+
+def _sized(network: Network, size: int | None) -> Network:
+    return network if size is None else resized(network, size, size)
 
 
 def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
@@ -74,7 +84,7 @@ def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
         why = f"{n_train:,} training pictures are {few} {MANY:,}; from scratch"
     size = None if net.size == "auto" else net.size
     if name == "layers":
-        named, network = "layers", parse(net.layers)
+        named, network = "layers", _sized(parse(net.layers), size)
     else:
         named, network = network_named(name, size=size, n_classes=n_classes)
     made = plan(network, n_classes)

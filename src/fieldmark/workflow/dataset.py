@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,8 @@ class Dataset:
     manifest: Manifest
     source: DataSettings = field(default_factory=DataSettings)
     """How it was loaded; a run keeps this, so that it can be repeated."""
+    shares: SplitSettings | None = None
+    """How its parts were drawn; None: not yet."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -42,10 +43,9 @@ class Dataset:
             Shares of the whole, in (0, 1).
         seed : int, default=0
         """
-        settings = Settings(split=SplitSettings(valid=val, test=test)).changed(
-            "train", {"seed": seed}
-        )
-        return Dataset(assigned(hashed(self.manifest), settings), self.source)
+        settings = Settings().changed("split", {"valid": val, "test": test, "seed": seed})
+        parted = assigned(hashed(self.manifest), settings)
+        return Dataset(parted, self.source, settings.split)
 
     def __len__(self) -> int:
         return len(self.manifest.examples)
@@ -106,9 +106,13 @@ def hashed(
 def assigned(manifest: Manifest, settings: Settings) -> Manifest:
     """Give every example its part as the settings say."""
     valid, test = settings.split.valid, settings.split.test
-    return split.assign(
-        manifest, fractions=(1.0 - valid - test, valid, test), seed=settings.train.seed
-    )
+    fractions = (1.0 - valid - test, valid, test)
+    return split.assign(manifest, fractions=fractions, seed=split_seed(settings))
+
+
+def split_seed(settings: Settings) -> int:
+    """Return the seed that the parts are drawn with."""
+    return settings.train.seed if settings.split.seed == "auto" else settings.split.seed
 
 
 def cores() -> int:
@@ -116,8 +120,3 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def only(manifest: Manifest, part: Split) -> Manifest:
-    """Return the manifest with the examples of one part."""
-    return dataclasses.replace(manifest, examples=manifest.part(part))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 
 from fieldmark import runs
 from fieldmark.data import scan
+from fieldmark.data.manifest import LeftOut
 from fieldmark.errors import DataError
 from fieldmark.evaluation.report import Report, measure
 from fieldmark.inference.predictor import Prediction, Predictor, Unread
 from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.finding import pictures
 from fieldmark.workflow.run import Run, open_run
 
 
@@ -28,6 +31,8 @@ class Evaluation:
     predictions: tuple[tuple[str, Prediction], ...]
     """(label a person gave, answer), in file order."""
     unread: tuple[Unread, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """What lay in the folder and was no labelled picture, each with its reason."""
 
 
 def predict(
@@ -45,10 +50,10 @@ def predict(
     Returns
     -------
     list of Prediction or Unread
-        One for every file, in their order.
+        One for every file found, in their order.
     """
     predictor = Predictor.open(runs.find(thing, Path(runs_folder)))
-    return list(predictor.predict_files(files, threads=cores()))
+    return list(predictor.predict_files(pictures(files), threads=cores()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +97,20 @@ def evaluate(
         run = open_run(thing, runs_folder=runs_folder)
         predictor = run.predictor
         wanted, what = _own_test_part(run), f"test part of {run.name}"
+        left_out: tuple[LeftOut, ...] = ()
     else:
         predictor = Predictor.open(runs.find(thing, Path(runs_folder)))
-        wanted = _from_folder(Path(folder), Path(labels) if labels else None, label_from)
-        what = str(folder)
+        manifest = scan.scan(
+            Path(folder),
+            labels=Path(labels) if labels else None,
+            label_from=label_from,
+            to_learn=False,
+        )
+        examples = manifest.part("test") or manifest.examples
+        wanted = [_Wanted(manifest.root / each.path, each.label) for each in examples]
+        left_out, what = manifest.left_out, str(folder)
     _check_classes([each.label for each in wanted], predictor.classes)
-    return _measured(predictor, wanted, what)
+    return dataclasses.replace(_measured(predictor, wanted, what), left_out=left_out)
 
 
 def _own_test_part(run: Run) -> list[_Wanted]:
@@ -117,12 +130,6 @@ def _own_test_part(run: Run) -> list[_Wanted]:
             hint=f"fieldmark evaluate {run.name} FOLDER",
         )
     return [_Wanted(root / row["path"], row["label"]) for row in rows]
-
-
-def _from_folder(folder: Path, labels: Path | None, label_from: str) -> list[_Wanted]:
-    manifest = scan.scan(folder, labels=labels, label_from=label_from)
-    examples = manifest.part("test") or manifest.examples
-    return [_Wanted(manifest.root / each.path, each.label) for each in examples]
 
 
 def _check_classes(labels: Sequence[str], classes: tuple[str, ...]) -> None:

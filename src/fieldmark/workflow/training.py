@@ -33,9 +33,10 @@ from fieldmark.training.events import Event, Listener, Progress, silent
 from fieldmark.training.recipe import Facts, Recipe, recorded, resolve
 from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice, choose
-from fieldmark.workflow.dataset import Dataset, assigned, cores, hashed, load
+from fieldmark.workflow.dataset import Dataset, assigned, cores, hashed, load, split_seed
 from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.interrupt import Interrupt
+from fieldmark.workflow.network import Net
 from fieldmark.workflow.run import Run
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ N_GOLDEN: Final = 4
 
 def train(
     data: Dataset | str | Path,
-    net: str = "auto",
+    net: str | Net = "auto",
     *,
     epochs: int | Auto = "auto",
     settings: Settings | None = None,
@@ -60,8 +61,8 @@ def train(
     ----------
     data : Dataset, str or Path
         As :func:`fieldmark.load` takes it, or gives it.
-    net : str, default="auto"
-        A catalogue name, a layer list, or a file that holds one.
+    net : str or Net, default="auto"
+        A catalogue name, a layer list, a file that holds one, or what :func:`fieldmark.net` gives.
     epochs : int or "auto", default="auto"
         Passes over the training part.
     settings : Settings, optional
@@ -89,13 +90,17 @@ def train(
         print(run.report.accuracy)
     """
     asked = settings or Settings()
-    if net != "auto":
+    if isinstance(net, Net):
+        asked = asked.changed("net", {"name": "layers", "layers": str(net)})
+    elif net != "auto":
         asked = asked.changed("net", _net_setting(net))
     if epochs != "auto":
         asked = asked.changed("train", {"epochs": epochs})
     dataset = data if isinstance(data, Dataset) else _loaded(data, asked)
     source = dataclasses.asdict(dataset.source) | {"fit": asked.data.fit}
     asked = asked.changed("data", source)
+    if dataset.shares is not None:
+        asked = asked.changed("split", dataclasses.asdict(dataset.shares))
     return _Training(dataset, asked, listen, command).run()
 
 
@@ -133,32 +138,43 @@ class _Training:
         )
         choice = self._choose(manifest)
         decoded = self._decode(manifest, choice, threads)
-        recipe = self._recipe(decoded.manifest, threads, started)
+        recipe = self._recipe(decoded.manifest, threads)
         folder = runs.create(Path(self.settings.run.out), self._name())
         self._announce(folder, choice, decoded.manifest, recipe)
         # Not in a thread beside the decoding: both want the interpreter, and 3.4 s of loading with
         # 2.0 s of reading and decoding then took 6.5 s instead of 5.4 (TensorFlow, 2 cores).
         self.listen(Progress(stage="load", done=0, total=1))
         backend.prepare(threads)
+        if recipe.time_s is not None:
+            # The budget counts from the command, so what is spent already is taken off.
+            left = max(recipe.time_s - (time.monotonic() - started), 1.0)
+            recipe = dataclasses.replace(recipe, time_s=left)
         fitted = self._fit(choice, decoded, recipe)
         exported = export(
             choice.plan, fitted.weights, pixels=fitted.proof_pixels, logits=fitted.proof_logits
         )
         made = _Made(self.settings, folder, choice, decoded, fitted, exported, self.command)
-        report, scores = made.measured(_write_bundle(made, {}, ""))
-        self.listen(events.Evaluated(report=report.to_dict()))
-        model_id = _write_bundle(made, report.to_dict(), documents.card(made.facts(), report))
-        artefacts.write_all(made.facts(), report, scores, model_id=model_id)
-        self.listen(
-            events.RunFinished(
-                folder=str(folder.path),
-                bundle=str(folder.bundle),
-                report=str(folder.path / "report.html"),
-                seconds=time.monotonic() - started,
-            )
-        )
-        folder.write("log.jsonl", artefacts.log_lines(self.log))
+        self._finish(made, started)
         return Run(folder.path)
+
+    def _finish(self, made: _Made, started: float) -> None:
+        """Measure, write everything, and give the model file its name last: it says *finished*."""
+        folder, facts = made.folder, made.facts()
+        unnamed = folder.path / ".measured.fieldmark"
+        _write_bundle(made, {}, "", unnamed)
+        report, scores = made.measured(unnamed)
+        self.listen(events.Evaluated(report=report.to_dict()))
+        model_id = _write_bundle(made, report.to_dict(), documents.card(facts, report), unnamed)
+        artefacts.write_all(facts, report, scores, model_id=model_id)
+        finished = events.RunFinished(
+            folder=str(folder.path),
+            bundle=str(folder.bundle),
+            report=str(folder.path / "report.html"),
+            seconds=time.monotonic() - started,
+        )
+        folder.write("log.jsonl", artefacts.log_lines([*self.log, finished]))
+        unnamed.replace(folder.bundle)
+        self.listen(finished)
 
     def _name(self) -> str:
         root = self.dataset.manifest.root
@@ -194,14 +210,9 @@ class _Training:
                 )
         return decoded
 
-    def _recipe(self, manifest: Manifest, threads: int, started: float) -> Recipe:
+    def _recipe(self, manifest: Manifest, threads: int) -> Recipe:
         counts = tuple(manifest.counts("train").values())
-        recipe = resolve(self.settings, Facts(class_counts=counts, cores=threads))
-        if recipe.time_s is None:
-            return recipe
-        # The budget counts from the command, so what is spent already is taken off.
-        left = max(recipe.time_s - (time.monotonic() - started), 1.0)
-        return dataclasses.replace(recipe, time_s=left)
+        return resolve(self.settings, Facts(class_counts=counts, cores=threads))
 
     def _announce(
         self, folder: runs.RunFolder, choice: Choice, manifest: Manifest, recipe: Recipe
@@ -260,6 +271,7 @@ class _Made:
         return (
             recorded(self.settings, self.fitted.recipe)
             .changed("train", {"time": ""})
+            .changed("split", {"seed": split_seed(self.settings)})
             .changed("data", {"fit": self.choice.spec.fit})
             .changed("net", self._net(height))
         )
@@ -277,15 +289,20 @@ class _Made:
         if self.settings.net.name == "auto" or self.settings.net.name in CATALOGUE:
             return {"name": self.choice.name, "size": size}
         # A file with a list may be gone or changed by then, so the list itself is kept.
-        return {"name": "layers", "layers": str(self.choice.plan.network), "size": size}
+        network = self.choice.plan.network
+        square = network.input.height == network.input.width
+        return {"name": "layers", "layers": str(network), "size": size if square else "auto"}
 
-    def measured(self, model_id: str) -> tuple[reports.Report, NDArray[np.float32]]:
+    def measured(self, bundle: Path) -> tuple[reports.Report, NDArray[np.float32]]:
         """Read the test part: here, once, by the file that ships."""
         manifest = self.decoded.manifest
         at = _positions(manifest, "test")
         threads = self.fitted.recipe.threads
-        predictor = Predictor.open(self.folder.bundle, threads=threads)
-        scores = predictor.scores(self.decoded.pixels[self.decoded.rows[at]])
+        predictor = Predictor.open(bundle, threads=threads)
+        rows = self.decoded.rows[at]
+        chunks = [rows[start : start + VALID_BATCH] for start in range(0, len(rows), VALID_BATCH)]
+        # Chunk by chunk: indexing the map with all rows would copy the whole part into memory.
+        scores = np.concatenate([predictor.scores(self.decoded.pixels[c]) for c in chunks])
         counts = manifest.counts("train")
         report = reports.measure(
             scores,
@@ -319,7 +336,7 @@ class _Made:
         )
 
 
-def _write_bundle(made: _Made, report: dict[str, object], card: str) -> str:
+def _write_bundle(made: _Made, report: dict[str, object], card: str, path: Path) -> str:
     from fieldmark.config import to_toml
 
     bundle = bundles.Bundle(
@@ -336,7 +353,7 @@ def _write_bundle(made: _Made, report: dict[str, object], card: str) -> str:
         card=card,
         created=made.created,
     )
-    return bundles.write(made.folder.bundle, bundle, overwrite=bool(report))
+    return bundles.write(path, bundle, overwrite=bool(report))
 
 
 def _positions(manifest: Manifest, part: Split) -> NDArray[np.int64]:
