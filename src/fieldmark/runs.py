@@ -1,4 +1,4 @@
-"""The run folder: numbered, never reused, every file written whole or not at all.
+"""The run folder: numbered, never overwritten, every file written whole or not at all.
 
 ``runs/<name>-<n>/`` holds one training; ``runs/latest.txt`` names the newest. A run is *finished*
 once it holds its bundle. Nothing here knows what the files mean.

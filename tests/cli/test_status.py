@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -244,3 +245,18 @@ def test_a_demonstration_overwrites_nothing(fieldmark: Command, here: Path) -> N
 def test_the_process_ends_with_the_status(tmp_path: Path) -> None:
     assert spawned("net", "fooo", cwd=tmp_path).status == 2
     assert spawned("check", "nowhere", cwd=tmp_path).status == 3
+
+
+def test_an_error_is_json_too_where_json_was_asked_for(fieldmark: Command, here: Path) -> None:
+    done = fieldmark("predict", "nothere", "new.png", "--json")
+    assert done.status == 2
+    told = json.loads(done.out)["error"]
+    assert told["code"] == "no-run"
+    assert set(told) == {"code", "what", "where", "why", "next"}
+    assert "[no-run]" in done.err
+
+
+def test_an_empty_folder_to_label_is_an_error(fieldmark: Command, world: World, here: Path) -> None:
+    (here / "empty").mkdir()
+    done = fieldmark("predict", world.run, here / "empty")
+    assert (done.status, "[no-pictures]" in done.err) == (3, True)

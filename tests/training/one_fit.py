@@ -23,8 +23,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def start(asked: Mapping[str, Any], *, backend: str = "") -> subprocess.Popen[str]:
-    """Start a process; several may run side by side."""
+def side_by_side(
+    *asked: Mapping[str, Any], backend: str = "", timeout_s: float = 300
+) -> list[list[dict[str, Any]]]:
+    """Start one process for each and return what they printed: one result per seed of each."""
+    running = [_start(each, backend) for each in asked]
+    try:
+        return [_results(process, timeout_s) for process in running]
+    finally:
+        for process in running:
+            process.kill()
+            process.communicate()
+
+
+def _start(asked: Mapping[str, Any], backend: str) -> subprocess.Popen[str]:
     places = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))}
     if backend:
@@ -39,8 +51,7 @@ def start(asked: Mapping[str, Any], *, backend: str = "") -> subprocess.Popen[st
     )
 
 
-def results(process: subprocess.Popen[str], timeout_s: float = 300) -> list[dict[str, Any]]:
-    """Wait for what it printed, one result per seed; if it failed, say why."""
+def _results(process: subprocess.Popen[str], timeout_s: float) -> list[dict[str, Any]]:
     out, problems = process.communicate(timeout=timeout_s)
     assert process.returncode == 0, problems[-2000:]
     found: list[dict[str, Any]] = json.loads(out.splitlines()[-1])

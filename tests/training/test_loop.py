@@ -31,8 +31,8 @@ def test_two_fresh_processes_give_byte_identical_weights_and_another_seed_others
     """Everything that draws is on: range test, augmentation, DROPOUT, averaged weights."""
     changes = {"lr": None, "optimizer": "adamw", "ema": 0.9, "augment": "strong"}
     asked = {"net": WITH_DROPOUT, "recipe": changes}
-    running = [one_fit.start({**asked, "seeds": seeds}) for seeds in ([7, 8], [7])]
-    (first, other), (again,) = (one_fit.results(process) for process in running)
+    both = one_fit.side_by_side({**asked, "seeds": [7, 8]}, {**asked, "seeds": [7]})
+    (first, other), (again,) = both
     assert first == again
     assert first["weights"] != other["weights"]
     assert first["losses"] != other["losses"]
@@ -263,7 +263,7 @@ def test_the_proof_is_the_kept_networks_answer_to_real_validation_pictures() -> 
     train, valid = shapes(64)
     fitted = fit(made, recipe(epochs=3), (train, valid))
     pixels, _ = next(iter(valid.epoch(0)))
-    np.testing.assert_array_equal(fitted.proof_pixels, pixels[: loop.N_PROOF])
+    np.testing.assert_array_equal(fitted.proof_pixels, pixels)  # all 16 of them
     model = keras_model.build(made, fitted.weights)
     np.testing.assert_allclose(
         fitted.proof_logits, loop.answer(model, fitted.proof_pixels), atol=1e-5
@@ -271,6 +271,19 @@ def test_the_proof_is_the_kept_networks_answer_to_real_validation_pictures() -> 
     first, labels = next(iter(train.epoch(0)))
     np.testing.assert_array_equal(fitted.first_pixels, first[: loop.N_SHOWN])
     np.testing.assert_array_equal(fitted.first_labels, labels[: loop.N_SHOWN])
+
+
+def test_the_proof_is_spread_over_all_classes_of_a_sorted_validation_part() -> None:
+    pixels, labels = arrays(150)
+    order = np.argsort(labels, kind="stable")
+    valid = batches(pixels[order], labels[order], batch=16).plain()
+    fitted = fit(tiny(), recipe(epochs=1, steps_per_epoch=1), (batches(pixels, labels), valid))
+    places = [
+        np.flatnonzero((valid.pixels == each).all((1, 2, 3)))[0] for each in fitted.proof_pixels
+    ]
+    assert len(set(places)) == loop.N_PROOF
+    counts = np.bincount(valid.labels[places])
+    assert min(counts) >= 21
 
 
 def test_validation_counts_every_picture_once_whatever_the_batches() -> None:

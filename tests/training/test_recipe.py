@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from fieldmark.config import Settings, TrainSettings
 from fieldmark.errors import ConfigError
-from fieldmark.training.recipe import RATE_BOUNDS, Facts, Recipe, recorded, resolve
+from fieldmark.training.recipe import CONSTANT_RATE, RATE_BOUNDS, Facts, Recipe, recorded, resolve
 
 FACTS = Facts(class_counts=(600, 400), cores=2)
 
@@ -113,6 +113,7 @@ def test_a_constant_rate_in_tuned_stops_by_patience_and_needs_no_range_test() ->
     found = resolved(schedule="constant")
     assert (found.patience, found.lr) == (6, 0.001)
     assert resolved(schedule="constant", patience=0).patience == 0
+    assert resolved(schedule="constant", optimizer="sgd").lr == CONSTANT_RATE["sgd"] == 0.02
 
 
 def test_a_time_budget_leaves_the_epochs_open_in_tuned() -> None:
@@ -192,5 +193,5 @@ def test_a_recipe_is_plain_json_values() -> None:
 
 
 def test_range_test_bounds_exist_for_every_optimizer_and_are_in_order() -> None:
-    assert set(RATE_BOUNDS) == {"adam", "adamw", "sgd"}
+    assert set(RATE_BOUNDS) == set(CONSTANT_RATE) == {"adam", "adamw", "sgd"}
     assert all(0 < low < high <= 1 for low, high in RATE_BOUNDS.values())

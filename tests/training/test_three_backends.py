@@ -22,7 +22,7 @@ def fitted(name: str, backend: str) -> dict[str, Any]:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed: pip install 'fieldmark[{backend}]'")
     asked = {"net": name, "seeds": [0], "dropout": False, "recipe": {"lr": 1e-3, "epochs": 1}}
-    (found,) = one_fit.results(one_fit.start(asked, backend=backend), timeout_s=600)
+    ((found,),) = one_fit.side_by_side(asked, backend=backend, timeout_s=600)
     return found
 
 

@@ -13,7 +13,7 @@ from fieldmark.config import read, to_toml
 from fieldmark.inference.predictor import Prediction
 from fieldmark.modalities import MODALITIES
 from fieldmark.workflow.measuring import Evaluation
-from tests.pictures import SHAPES, png, write_numbers
+from tests.pictures import SHAPES, png, write_numbers, write_shapes
 from tests.workflow.conftest import Finished
 
 
@@ -125,6 +125,28 @@ def test_of_ready_made_parts_only_the_test_part_is_measured(
     found = fm.evaluate(finished.run.folder, tmp_path / "parts")
     assert found.report.n == 12
     assert all("/test/" in Path(answer.file).as_posix() for _, answer in found.predictions)
+
+
+def test_one_class_alone_can_be_measured(finished: Finished, tmp_path: Path) -> None:
+    write_shapes(tmp_path / "more", 4)
+    for label in SHAPES[1:]:
+        shutil.rmtree(tmp_path / "more" / label)
+    found = fm.evaluate(finished.run.folder, tmp_path / "more")
+    assert found.report.n == 4
+    assert set(found.report.missing_classes) == set(SHAPES[1:])
+
+
+def test_a_test_part_alone_can_be_measured(finished: Finished, tmp_path: Path) -> None:
+    write_shapes(tmp_path / "more" / "test", 4)
+    assert fm.evaluate(finished.run.folder, tmp_path / "more").report.n == 4 * len(SHAPES)
+
+
+def test_what_else_lay_in_the_folder_is_said(finished: Finished, tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "more", 2)
+    (folder / "notes.txt").write_text("x", encoding="utf-8")
+    (folder / "loose.png").write_bytes(png("square", 0))
+    left_out = {each.path: each.code for each in fm.evaluate(finished.run.folder, folder).left_out}
+    assert left_out == {"loose.png": "no-class-folder", "notes.txt": "not-a-picture"}
 
 
 def test_a_list_may_give_the_labels(finished: Finished, tmp_path: Path) -> None:

@@ -37,6 +37,18 @@ def test_a_list_may_begin_with_a_remark_or_in_small_letters() -> None:
     assert str(fm.net("  input 16x16x3 -> GAP -> FC")) == "INPUT 16x16x3 -> GAP -> FC"
 
 
+def test_a_size_wins_over_the_lists_own() -> None:
+    assert str(fm.net(LIST, size=40)) == LIST.replace("16x16", "40x40")
+    asked = Settings().changed("net", {"name": "layers", "layers": LIST, "size": 40})
+    assert choose(asked, n_classes=2, n_train=10).spec.shape == (40, 40, 3)
+
+
+def test_a_list_that_is_wrong_is_no_unknown_name() -> None:
+    with pytest.raises(fm.LayerListError, match=r"\w") as caught:
+        fm.net("CONV 4 3x3 -> FC")
+    assert caught.value.code == "layer-list"
+
+
 def test_the_table_takes_a_number_or_names_of_classes() -> None:
     made = fm.net(LIST)
     assert made.table(classes=5) == made.table(classes=["a", "b", "c", "d", "e"])

@@ -18,8 +18,9 @@ from fieldmark.data.batches import ids_of
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training.events import DataChecked, Planned, RunFinished, RunStarted
 from fieldmark.version import __version__
+from fieldmark.workflow import artefacts
 from fieldmark.workflow.dataset import cores
-from tests.workflow.conftest import LAYERS, LEFT_OUT, N_EACH, Finished, hashes, rows_of
+from tests.workflow.conftest import LAYERS, LEFT_OUT, N_EACH, Finished, hashes, rows_of, settings
 
 PROMISED = {
     "MODEL_CARD.md",
@@ -99,6 +100,21 @@ def test_the_newest_run_is_named(finished: Finished) -> None:
 def test_the_command_is_kept(finished: Finished) -> None:
     kept = (finished.run.folder / "command.txt").read_text(encoding="utf-8")
     assert kept == "fieldmark train shapes\n"
+
+
+def test_a_run_whose_files_could_not_be_written_is_not_a_finished_one(
+    shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: Any, **named: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(artefacts, "_write_pictures", fail)
+    with pytest.raises(OSError, match="No space left"):
+        fm.train(shapes, LAYERS, epochs=1, settings=settings(tmp_path / "runs"))
+    assert (tmp_path / "runs" / "shapes-1").is_dir()
+    with pytest.raises(fm.UsageError, match="no finished run"):
+        fm.open_run("latest", runs_folder=tmp_path / "runs")
+    assert list(tmp_path.rglob("*.part")) == []
 
 
 # --- the data

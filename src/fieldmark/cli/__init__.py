@@ -145,6 +145,8 @@ def _failed(shown: Screen, error: BaseException) -> int:
     match error:
         case FieldmarkError():
             lines, status = error_lines(error), error.exit_status
+            if shown.as_json:
+                shown.json({"error": error.to_dict()})
         case typer.TyperException():
             lines, status = _usage_lines(error), 2
         case KeyboardInterrupt() | typer.Abort() | EOFError():

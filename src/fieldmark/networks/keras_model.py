@@ -25,9 +25,8 @@ from fieldmark.networks.layers import (
     GlobalPool,
     Pool,
 )
-from fieldmark.networks.onnx_graph import BN_EPSILON, PIXEL_SCALE
 from fieldmark.networks.rewrites import Bias, Operation, operations
-from fieldmark.networks.volumes import Add, Plan
+from fieldmark.networks.volumes import BN_EPSILON, PIXEL_SCALE, Add, Plan
 from fieldmark.networks.weights import Weights, check
 
 BN_MOMENTUM: Final = 0.9

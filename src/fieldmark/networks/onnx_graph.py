@@ -36,15 +36,11 @@ from fieldmark.networks.layers import (
     Pair,
     Pool,
 )
-from fieldmark.networks.volumes import Add, Plan, Step
+from fieldmark.networks.volumes import BN_EPSILON, PIXEL_SCALE, Add, Plan, Step
 from fieldmark.networks.weights import Weights, check
 
 OPSET: Final = 17
 IR_VERSION: Final = 8
-BN_EPSILON: Final = 1e-3
-"""Keras' default; the Keras model is built with the same."""
-PIXEL_SCALE: Final = 1.0 / 255.0
-"""Pixels 0..255 become 0..1."""
 
 Array = NDArray[np.float32]
 

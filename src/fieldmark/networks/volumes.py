@@ -31,6 +31,11 @@ from fieldmark.networks.parser import fail
 Volume = tuple[int, ...]
 """(height, width, maps), or (n,) once it is a list."""
 
+BN_EPSILON: Final = 1e-3
+"""Added to a variance before its root: Keras' default, in training and in the graph."""
+PIXEL_SCALE: Final = 1.0 / 255.0
+"""Pixels 0..255 become 0..1, inside the network."""
+
 MAX_WEIGHTS: Final = 200_000_000
 """0.8 GB of float32; a list from a stranger's file cannot ask for more."""
 MAX_VALUES: Final = 100_000_000
@@ -189,7 +194,9 @@ class _Builder:
             items = items[:-1]
         if not items or not isinstance(items[-1], Dense):
             at = items[-1].at if items else len(self.network.text)
-            self._fail(at, "The last layer is not FC.", hint="end the list in -> FC")
+            self._fail(
+                at, "The last layer is not FC.", hint="end the list in -> FC, outside of brackets"
+            )
         last = items[-1]
         single = last.units == 1
         if final is not None and single != (final == "sigmoid"):
