@@ -67,7 +67,8 @@ def prepare(threads: int) -> Backend:
             import torch
 
             torch.set_num_threads(threads)
-            torch.set_num_interop_threads(1)
+            if torch.get_num_interop_threads() != 1:  # torch lets it be set once
+                torch.set_num_interop_threads(1)
             torch.use_deterministic_algorithms(True)
         import keras  # noqa: F401  (the first import fixes the backend)
 
