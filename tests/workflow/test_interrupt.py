@@ -29,7 +29,7 @@ TIMEOUT_S = 120
 
 @on_unix
 def test_the_first_signal_is_a_request_and_the_second_an_exception() -> None:
-    with Interrupt() as stop:
+    with Interrupt(lambda: None) as stop:
         assert not stop.requested
         signal.raise_signal(signal.SIGINT)
         assert stop.requested
@@ -42,7 +42,7 @@ def test_the_first_signal_is_a_request_and_the_second_an_exception() -> None:
 def test_afterwards_ctrl_c_is_what_it_was(error: type[Exception] | None) -> None:
     before = signal.getsignal(signal.SIGINT)
     try:
-        with Interrupt():
+        with Interrupt(lambda: None):
             assert signal.getsignal(signal.SIGINT) is not before
             if error:
                 raise error
@@ -57,7 +57,7 @@ def test_in_another_thread_it_does_nothing() -> None:
     found: list[object] = []
 
     def work() -> None:
-        with Interrupt() as stop:
+        with Interrupt(lambda: None) as stop:
             found.extend([stop.requested, signal.getsignal(signal.SIGINT)])
 
     thread = threading.Thread(target=work)
@@ -191,8 +191,17 @@ def test_training_prints_nothing_but_its_own_lines(both: tuple[Spawned, Spawned]
     """No library's notes about processors, devices or deprecations."""
     ours = re.compile(
         r"Run shapes-1|[\d,]+ pictures in|[\d,]+ of [\d,]+ files left out|Network layers|"
-        r"learning rate|epoch=\d+ loss=|Stopped on request|fieldmark: stopped by Ctrl-C|$"
+        r"learning rate|epoch=\d+ loss=|Stopped on request|Ctrl-C: this epoch|"
+        r"fieldmark: stopped by Ctrl-C|$"
     )
     for each in both:
         strange = [line for line in each.err.splitlines() if not ours.match(line)]
         assert strange == []
+
+
+def test_the_first_request_is_said_at_once() -> None:
+    said: list[str] = []
+    with Interrupt(lambda: said.append("stopping")) as stop:
+        assert not said
+        signal.raise_signal(signal.SIGINT)
+        assert (stop.requested, said) == (True, ["stopping"])

@@ -141,6 +141,16 @@ def test_a_test_part_alone_can_be_measured(finished: Finished, tmp_path: Path) -
     assert fm.evaluate(finished.run.folder, tmp_path / "more").report.n == 4 * len(SHAPES)
 
 
+def test_pictures_the_model_learned_from_are_counted(
+    finished: Finished, shapes: Path, others: Path
+) -> None:
+    run = finished.run
+    assert fm.evaluate(run.folder).n_seen == 0
+    assert fm.evaluate(run.folder, others).n_seen == 0
+    everything = fm.evaluate(run.folder, shapes)
+    assert everything.n_seen == everything.report.n - run.report.n
+
+
 def test_what_else_lay_in_the_folder_is_said(finished: Finished, tmp_path: Path) -> None:
     folder = write_shapes(tmp_path / "more", 2)
     (folder / "notes.txt").write_text("x", encoding="utf-8")

@@ -52,7 +52,14 @@ def evaluate(
     if json_:
         unread = [each.to_dict() for each in found.unread]
         left_out = [dataclasses.asdict(each) for each in found.left_out]
-        out.json(found.report.to_dict() | {"unread": unread, "left_out": left_out})
+        out.json(
+            found.report.to_dict()
+            | {
+                "unread": unread,
+                "left_out": left_out,
+                "n_seen": found.n_seen,
+            }
+        )
     else:
         out.results(found.report.lines(out.width))
     for each in found.unread:
@@ -61,6 +68,11 @@ def evaluate(
         reasons = Counter(each.code for each in found.unread)
         words = ", ".join(f"{n} {code}" for code, n in reasons.most_common())
         out.say(f"{len(found.unread)} files could not be read and do not count: {words}")
+    if found.n_seen:
+        out.say(
+            f"{found.n_seen:,} of these pictures were used to train or choose this model: the "
+            "figures are better than on new pictures."
+        )
     if found.left_out:
         reasons = Counter(each.code for each in found.left_out)
         words = ", ".join(f"{n} {code}" for code, n in reasons.most_common())

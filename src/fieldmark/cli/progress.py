@@ -16,6 +16,7 @@ from fieldmark.training.events import (
     RateFound,
     RunStarted,
     Stopped,
+    StopRequested,
 )
 
 _STAGES = {
@@ -85,6 +86,8 @@ class TrainingScreen:
                 return [f"Learning rate {event.lr:.2g} (range test)"]
             case EpochDone():
                 return self._epoch_lines(event)
+            case StopRequested():
+                return ["Ctrl-C: this epoch is finished, the best kept and measured. Again: quit."]
             case Stopped():
                 last = "" if event.reason == "diverged" else f" Best epoch {event.best_epoch}."
                 return [event.text + last + " Now measured once on the test part:", ""]

@@ -97,6 +97,13 @@ class EpochDone(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequested(Event):
+    """Ctrl-C was pressed once."""
+
+    name: ClassVar[str] = "stop_requested"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped(Event):
     """Training is over."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -11,11 +12,13 @@ from typing import Any
 class Interrupt:
     """While open, the first SIGINT only sets ``requested``; the second is a KeyboardInterrupt.
 
-    Signals reach the main thread only; elsewhere this does nothing.
+    Signals reach the main thread only; elsewhere this does nothing. ``on_request`` is called at the
+    first one, so that it can be said at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_request: Callable[[], None]) -> None:
         self.requested = False
+        self._on_request = on_request
         self._before: Any = None
         self._active = threading.current_thread() is threading.main_thread()
 
@@ -37,3 +40,4 @@ class Interrupt:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        self._on_request()

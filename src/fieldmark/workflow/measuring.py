@@ -33,6 +33,8 @@ class Evaluation:
     unread: tuple[Unread, ...]
     left_out: tuple[LeftOut, ...] = ()
     """What lay in the folder and was no labelled picture, each with its reason."""
+    n_seen: int = 0
+    """Pictures, by content, that the model was trained or chosen on: they flatter the figures."""
 
 
 def predict(
@@ -110,7 +112,18 @@ def evaluate(
         wanted = [_Wanted(manifest.root / each.path, each.label) for each in examples]
         left_out, what = manifest.left_out, str(folder)
     _check_classes([each.label for each in wanted], predictor.classes)
-    return dataclasses.replace(_measured(predictor, wanted, what), left_out=left_out)
+    found = _measured(predictor, wanted, what)
+    known = _learned_from(runs.find(thing, Path(runs_folder)).parent / "data.csv")
+    n_seen = sum(answer.sha256 in known for _, answer in found.predictions)
+    return dataclasses.replace(found, left_out=left_out, n_seen=n_seen)
+
+
+def _learned_from(listed: Path) -> set[str]:
+    """Return the content hashes of training and validation part; none for a bare model file."""
+    if not listed.is_file():
+        return set()
+    with listed.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+        return {row["sha256"] for row in csv.DictReader(file) if row["split"] in ("train", "valid")}
 
 
 def _own_test_part(run: Run) -> list[_Wanted]:

@@ -248,7 +248,7 @@ class _Training:
 
         train = _batches(decoded, "train", recipe.batch, recipe)
         valid = _batches(decoded, "valid", VALID_BATCH, recipe)
-        with Interrupt() as stop:
+        with Interrupt(lambda: self.listen(events.StopRequested())) as stop:
             return loop.fit(choice.plan, train, valid, recipe, listen=self.listen, stop=stop)
 
 
