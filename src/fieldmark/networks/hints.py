@@ -88,11 +88,12 @@ def small_field(plan: Plan, seen: Sequence[Sight]) -> Iterator[Hint]:
 def nothing_between(plan: Plan, seen: Sequence[Sight]) -> Iterator[Hint]:
     """Ask: do two weighted layers follow each other with nothing non-linear between?"""
     linear: dict[int, bool] = {-1: False}
+    made_so = plan.backbone.stop if plan.backbone else 0  # narrow CONVs without RELU are its idea
     for at, step in enumerate(plan.steps):
         weighted = isinstance(step.layer, (Conv, Dense))
         after = any(linear[source] for source in step.sources)
         depthwise = isinstance(step.layer, Conv) and step.layer.filters is None
-        if weighted and after and not depthwise and math.prod(step.output) > 1:
+        if at >= made_so and weighted and after and not depthwise and math.prod(step.output) > 1:
             text = (
                 f"{step.name} follows another weighted layer with nothing non-linear between: two "
                 "linear layers in a row can do no more than one. Put RELU between them."
@@ -101,7 +102,7 @@ def nothing_between(plan: Plan, seen: Sequence[Sight]) -> Iterator[Hint]:
         breaks = isinstance(step.layer, Activation) or (
             isinstance(step.layer, Pool) and step.layer.reduce == "max"
         )
-        linear[at] = not breaks and ((weighted and not depthwise) or after)
+        linear[at] = at >= made_so and not breaks and ((weighted and not depthwise) or after)
 
 
 HINTS = (stride_as_kernel, wide_flat, small_field, nothing_between)

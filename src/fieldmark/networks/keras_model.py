@@ -26,7 +26,7 @@ from fieldmark.networks.layers import (
     Pool,
 )
 from fieldmark.networks.rewrites import Bias, Operation, operations
-from fieldmark.networks.volumes import BN_EPSILON, PIXEL_SCALE, Add, Plan
+from fieldmark.networks.volumes import BN_EPSILON, PIXEL_SCALE, Add, Concat, Plan
 from fieldmark.networks.weights import Weights, check
 
 BN_MOMENTUM: Final = 0.9
@@ -142,6 +142,8 @@ def _layer(operation: Operation, seed: int) -> Callable[[Any], Any]:
             return _dense(operation)
         case Add():
             return keras.layers.Add(name=name)  # type: ignore[no-any-return]
+        case Concat():
+            return keras.layers.Concatenate(name=name)  # type: ignore[no-any-return]
         case Bias():
             return LateBias(name=name)
 

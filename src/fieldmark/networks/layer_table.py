@@ -23,7 +23,7 @@ from fieldmark.networks.layers import (
     Pool,
 )
 from fieldmark.networks.sight import Sight, sights
-from fieldmark.networks.volumes import Add, Plan, Step, Volume, shown
+from fieldmark.networks.volumes import Add, Concat, Plan, Step, Volume, shown
 
 _FUNCTIONS = {"relu": "max(0, x)", "relu6": "min(max(0, x), 6)", "sigmoid": "1/(1+exp(-x))"}
 
@@ -145,7 +145,7 @@ def layer_table(plan: Plan, *, name: str = "network") -> LayerTable:
     rows = [_input_row(plan)]
     number = 0
     for at, step in enumerate(plan.steps):
-        counts = not isinstance(step.layer, (Activation, BatchNorm, Dropout, Add))
+        counts = not isinstance(step.layer, (Activation, BatchNorm, Dropout, Add, Concat))
         number += counts
         codes = tuple(hint.code for hint in hints if hint.step == step.name)
         rows.append(_row(step, number if counts else None, seen[at], codes))
@@ -238,6 +238,8 @@ def _words(step: Step) -> tuple[str, str, str]:
             )
         case Add():
             return "ADD", "plus block's input", "same size"
+        case Concat():
+            return "CONCAT", "lists in a row", ""
 
 
 def _formula(step: Step, kernel: tuple[int, int]) -> str:

@@ -28,11 +28,15 @@ SOFTMAX                                     scores to shares of 1; last layer on
 DROPOUT     rate                            in training, sets a share of the values to 0
 FLATTEN                                     volume to list; implied before FC
 FC          [n]                             n units; the last FC takes its width from the classes
+BACKBONE    name [stages n]                 a pretrained network up to its features, right behind
+                                            INPUT; ``stages n`` adds the averages of its last n
+                                            stages to the features
 ==========  ==============================  =====================================================
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -152,6 +156,23 @@ class Dense(_Read):
         return "FC" if self.units is None else f"FC {self.units}"
 
 
+@dataclass(frozen=True, slots=True)
+class Backbone(_Read):
+    """BACKBONE: a network that has been trained on other pictures, up to the features it ends in."""
+
+    source: str
+    """A name of :data:`~fieldmark.networks.backbones.BACKBONES`, ``keras:Name``, ``onnx:FILE``."""
+    stages: int = 0
+    """How many of its last stages are averaged over rows and columns and added to the features."""
+
+    def __str__(self) -> str:
+        source = self.source if PLAIN_SOURCE.fullmatch(self.source) else f'"{self.source}"'
+        return f"BACKBONE {source}" + (f" stages {self.stages}" if self.stages else "")
+
+
+PLAIN_SOURCE = re.compile(r"[\w.](?:[\w.:/\\~+@]|-(?!>))*")
+"""What a source may be without quotation marks."""
+
 Layer = Conv | Pool | GlobalPool | BatchNorm | Activation | Dropout | Flatten | Dense
 
 
@@ -176,7 +197,7 @@ class Residual(_Read):
         return "{" + _joined(self.body) + "}"
 
 
-Item = Layer | Repeat | Residual
+Item = Layer | Backbone | Repeat | Residual
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from fieldmark.networks.layers import (
     Pair,
     Pool,
 )
-from fieldmark.networks.volumes import BN_EPSILON, PIXEL_SCALE, Add, Plan, Step
+from fieldmark.networks.volumes import BN_EPSILON, PIXEL_SCALE, Add, Concat, Plan, Step
 from fieldmark.networks.weights import Weights, check
 
 OPSET: Final = 17
@@ -170,6 +170,9 @@ class _Writer:
                 return self._node("Flatten", [source], name, {"axis": 1})
             case Add():
                 return self._node("Add", [self.values[at] for at in step.sources], name)
+            case Concat():
+                lists = [self.values[at] for at in step.sources]
+                return self._node("Concat", lists, name, {"axis": 1})
 
     def _conv(self, at: int, step: Step, source: str) -> str:
         layer = step.layer

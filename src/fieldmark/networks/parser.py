@@ -12,7 +12,9 @@ from typing import Final, NoReturn
 
 from fieldmark.errors import LayerListError
 from fieldmark.networks.layers import (
+    PLAIN_SOURCE,
     Activation,
+    Backbone,
     BatchNorm,
     Conv,
     Dense,
@@ -59,7 +61,8 @@ def fail(text: str, at: int, what: str, *, hint: str, why: str = "") -> NoReturn
 
 
 _TOKEN = re.compile(
-    r"(?P<skip>[ \t\r]+|#[^\n]*)|(?P<sep>->|\n)|(?P<mark>[\[\]{}*])|(?P<word>[\w.]+)"
+    r"(?P<skip>[ \t\r]+|#[^\n]*)|(?P<sep>->|\n)|(?P<mark>[\[\]{}*])"
+    rf'|(?P<word>{PLAIN_SOURCE.pattern}|"[^"\n]+")'
 )
 
 
@@ -250,6 +253,8 @@ class _Reader:
                 item = Dropout(given.rate(), at=at)
             case "FLATTEN":
                 item = Flatten(at=at)
+            case "BACKBONE":
+                item = Backbone(given.source(), given.stages(), at=at)
             case _:
                 item = Dense(given.count() if given.left else None, at=at)
         given.finish()
@@ -277,6 +282,7 @@ SYNTAX: Final = {
     "DROPOUT": "DROPOUT 0.5",
     "FLATTEN": "FLATTEN",
     "FC": "FC [128]",
+    "BACKBONE": "BACKBONE efficientnet-lite0 [stages 4]",
 }
 """Every word with an example of its arguments; the list that errors and the docs show."""
 
@@ -339,6 +345,15 @@ class _Arguments:
         if not re.fullmatch(r"0?\.[0-9]{1,6}|0", token.text):
             self.reader.fail(token, f"{token.text!r} is no rate from 0 to below 1.", self.hint)
         return float(token.text)
+
+    def source(self) -> str:
+        return self.take("a name").text.strip('"')
+
+    def stages(self) -> int:
+        if not self.left or self.left[0].text.lower() != "stages":
+            return 0
+        self.left.pop(0)
+        return self.reader.number(self.take("a number after 'stages'"), "how many stages")
 
     def finish(self) -> None:
         if self.left:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from fieldmark.networks.layers import Activation, Conv, Layer, Pool
-from fieldmark.networks.volumes import Add, Plan, Volume
+from fieldmark.networks.volumes import Add, Concat, Plan, Volume
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Operation:
     """One thing the Keras model computes, in computing order."""
 
     name: str
-    layer: Layer | Add | Bias
+    layer: Layer | Add | Concat | Bias
     sources: tuple[str, ...]
     """Names of the operations read; "pixels" is the picture."""
     input: Volume

@@ -8,11 +8,14 @@ Keras model, the ONNX graph and the layer table are all read off the same :class
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
 
+from fieldmark.networks.backbones import BACKBONES, stage_items
 from fieldmark.networks.layers import (
     Activation,
+    Backbone,
     BatchNorm,
     Conv,
     Dense,
@@ -48,12 +51,29 @@ class Add:
 
 
 @dataclass(frozen=True, slots=True)
+class Concat:
+    """Lists put behind each other: the features of a backbone and the averages of its stages."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Where the pretrained part of a plan stands; it always starts at the first step."""
+
+    source: str
+    """The backbone's name."""
+    stop: int
+    """Position of the first step behind it."""
+    ends: tuple[int, ...]
+    """Position of the last step of stem, every stage and head: where the network can be cut."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One operation of the plan."""
 
     name: str
     """``conv1``, ``relu1``, ...: the same in Keras, ONNX, the weights file and the table."""
-    layer: Layer | Add
+    layer: Layer | Add | Concat
     sources: tuple[int, ...]
     """Positions of the steps whose output this reads; -1 is the picture."""
     input: Volume
@@ -92,6 +112,8 @@ class Plan:
     network: Network
     steps: tuple[Step, ...]
     n_classes: int
+    backbone: Span | None = None
+    """The pretrained part, if there is one."""
 
     @property
     def input(self) -> tuple[int, int, int]:
@@ -167,12 +189,13 @@ class _Builder:
     steps: list[Step] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     n_values: int = 0
+    backbone: Span | None = None
 
     def build(self) -> Plan:
         body, last = self._without_final_activation()
         volume = self._place_all(body)
         self._check_head(last, volume)
-        built = Plan(self.network, tuple(self.steps), self.n_classes)
+        built = Plan(self.network, tuple(self.steps), self.n_classes, self.backbone)
         if built.n_weights > MAX_WEIGHTS:
             self._fail(
                 self.network.input.at,
@@ -227,6 +250,8 @@ class _Builder:
                         self._place_all(item.body)
                 case Residual():
                     self._place_residual(item)
+                case Backbone():
+                    self._place_backbone(item)
                 case _:
                     self._place(item, normalised=isinstance(behind, BatchNorm))
         return self._volume()
@@ -242,6 +267,39 @@ class _Builder:
                 hint="use same, step 1 and as many filters as come in; POOL stands outside of {}",
             )
         self._append("add", Add(), left, sources=(len(self.steps) - 1, start))
+
+    def _place_backbone(self, item: Backbone) -> None:
+        known = BACKBONES.get(item.source)
+        if known is None:
+            self._fail(
+                item.at, f"There is no backbone {item.source!r}.", hint=f"known: {_names(BACKBONES)}"
+            )
+        if self.steps or self._volume()[2] != 3:
+            self._fail(
+                item.at,
+                f"BACKBONE stands right behind INPUT and wants colours; {shown(self._volume())} "
+                "stands here.",
+                hint="start the list with: INPUT 224x224x3 -> BACKBONE ...",
+            )
+        if item.stages > known.n_stages:
+            self._fail(
+                item.at,
+                f"{item.source} has {known.n_stages} stages; {item.stages} are asked for.",
+                hint=f"stages 1 to {known.n_stages}, or leave it out",
+            )
+        ends = []
+        for items in stage_items(item.source):
+            self._place_all(items)
+            ends.append(len(self.steps) - 1)
+        lists = [self._average(at) for at in (ends[-1], *reversed(ends[-1 - item.stages : -1]))]
+        if len(lists) > 1:
+            total = sum(self.steps[at].output[0] for at in lists)
+            self._append("concat", Concat(), (total,), sources=tuple(lists))
+        self.backbone = Span(source=item.source, stop=len(self.steps), ends=tuple(ends))
+
+    def _average(self, at: int) -> int:
+        self._append("gap", GlobalPool("mean"), self.steps[at].output[2:], sources=(at,))
+        return len(self.steps) - 1
 
     def _place(self, layer: Layer, *, normalised: bool) -> None:
         volume = self._volume()
@@ -299,13 +357,17 @@ class _Builder:
         return (volume[0] - kernel[0]) // steps[0] + 1, (volume[1] - kernel[1]) // steps[1] + 1
 
     def _volume(self) -> Volume:
+        return self.steps[-1].output if self.steps else self.network_volume
+
+    @property
+    def network_volume(self) -> Volume:
         given = self.network.input
-        return self.steps[-1].output if self.steps else (given.height, given.width, given.channels)
+        return given.height, given.width, given.channels
 
     def _append(
         self,
         stem: str,
-        layer: Layer | Add,
+        layer: Layer | Add | Concat,
         output: Volume,
         *,
         sources: tuple[int, ...] | None = None,
@@ -313,8 +375,8 @@ class _Builder:
     ) -> None:
         self.counts[stem] = self.counts.get(stem, 0) + 1
         name = f"{stem}{self.counts[stem]}"
-        before = self._volume()
         reads = (len(self.steps) - 1,) if sources is None else sources
+        before = self.steps[reads[0]].output if reads[0] >= 0 else self.network_volume
         self.n_values += math.prod(output)
         if self.n_values > MAX_VALUES:
             at = getattr(layer, "at", 0)
@@ -337,6 +399,10 @@ def _stem(layer: Layer) -> str:
 def shown(volume: Volume) -> str:
     """Print a volume as people do: ``62x62x32``, ``128``."""
     return "x".join(str(size) for size in volume)
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(names)
 
 
 def resized(network: Network, height: int, width: int) -> Network:
