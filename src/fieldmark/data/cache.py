@@ -19,23 +19,18 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.data import files, store
-from fieldmark.data.manifest import Example, LeftOut, Manifest
-from fieldmark.data.pool import map_ordered
-from fieldmark.errors import DataError, UnreadableExample, UsageError
+from fieldmark.data.manifest import Manifest
+from fieldmark.data.reading import Troubles, decoded_contents
+from fieldmark.errors import UsageError
 from fieldmark.modalities.base import InputSpec, Modality
-
-MOSTLY: Final = 0.5
-"""Above this fraction of unreadable files the folder is refused."""
 
 Progress = Callable[[int, int], None]
 
@@ -128,16 +123,16 @@ def decode(
     hashes = sorted({example.sha256 for example in manifest.examples})
     found = shelf.find(_key(spec, hashes), spec.shape, hashes)
     if found is not None:
-        _check_readable(manifest, found.failures, {})
-        return _decoded(manifest, _Entry(found, {}))
+        troubles = Troubles(failures=found.failures)
+        troubles.check(manifest)
+        return _decoded(manifest, _Entry(found, troubles))
     return _decoded(manifest, _build(manifest, modality, spec, settings, progress, shelf=shelf))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Entry:
     stored: store.Stored
-    changed: dict[str, UnreadableExample]
-    """Trouble with a path rather than with a content: vanished, or other bytes than were hashed."""
+    troubles: Troubles
 
 
 def _key(spec: InputSpec, hashes: list[str]) -> str:
@@ -169,120 +164,30 @@ def _build(
     """Decode into a new file and, on a shelf, publish it."""
     hashes = sorted({example.sha256 for example in manifest.examples})
     row_of = {sha: row for row, sha in enumerate(hashes)}
-    copies: dict[str, list[Example]] = defaultdict(list)
-    for (
-        example
-    ) in manifest.examples:  # in file order: neighbours on the disk are read one after another
-        copies[example.sha256].append(example)
-    failures: dict[str, tuple[str, str]] = {}
-    changed: dict[str, UnreadableExample] = {}
+    troubles = Troubles()
     with store.Writer(shelf.directory if shelf else None, len(hashes), spec.shape) as writer:
-        results = _results(manifest.root, copies, modality, spec, settings.threads)
-        for n_done, (sha, result, moved) in enumerate(results, start=1):
-            changed.update(moved)
-            if isinstance(result, UnreadableExample):
-                failures[sha] = (result.code, result.what)
-            elif result is not None:
-                writer.put(row_of[sha], result)
+        contents = decoded_contents(manifest, modality, spec, threads=settings.threads)
+        for n_done, content in enumerate(contents, start=1):
+            troubles.note(content)
+            if content.pixels is not None:
+                writer.put(row_of[content.sha256], content.pixels)
             if progress is not None:
                 progress(n_done, len(hashes))
         # Refused before it is published: a folder mended in the meantime must not meet its old
         # failures.
-        _check_readable(manifest, failures, changed)
-        absent = {sha for sha, its in copies.items() if all(e.path in changed for e in its)}
-        if shelf is None or absent:
+        troubles.check(manifest)
+        if shelf is None or troubles.absent:
             # Without the bytes of every hash this is not the entry that its key would promise.
-            return _Entry(writer.keep_for_now(hashes, failures), changed)
-        return _Entry(shelf.publish(writer, _key(spec, hashes), hashes, failures), changed)
-
-
-Result = tuple[str, NDArray[np.uint8] | UnreadableExample | None, dict[str, UnreadableExample]]
-
-
-def _results(
-    root: Path,
-    copies: dict[str, list[Example]],
-    modality: Modality,
-    spec: InputSpec,
-    threads: int,
-) -> Iterator[Result]:
-    """Yield, per content, its array or its reason, and the paths that no longer hold it."""
-
-    def decoded(sha: str) -> Result:
-        moved: dict[str, UnreadableExample] = {}
-        for example in copies[sha]:
-            try:
-                with files.opened(root / example.path) as file:
-                    data = file.read()
-                if hashlib.sha256(data).hexdigest() != sha:
-                    raise UnreadableExample(
-                        "the file was changed while this ran", code="changed-while-running"
-                    )
-            except UnreadableExample as error:
-                moved[example.path] = error
-                continue
-            try:
-                return sha, modality.decode(data, spec), moved
-            except UnreadableExample as error:
-                return sha, error, moved
-        return sha, None, moved
-
-    yield from map_ordered(decoded, copies, threads=threads, ahead=8 * threads)
-
-
-def _left_out(
-    manifest: Manifest,
-    failures: dict[str, tuple[str, str]],
-    changed: dict[str, UnreadableExample],
-) -> tuple[LeftOut, ...]:
-    left_out = []
-    for example in manifest.examples:
-        if example.path in changed:
-            error = changed[example.path]
-            left_out.append(LeftOut(path=example.path, code=error.code, reason=error.what))
-        elif example.sha256 in failures:
-            code, reason = failures[example.sha256]
-            left_out.append(LeftOut(path=example.path, code=code, reason=reason))
-    return tuple(left_out)
-
-
-def _check_readable(
-    manifest: Manifest,
-    failures: dict[str, tuple[str, str]],
-    changed: dict[str, UnreadableExample],
-) -> None:
-    left_out = _left_out(manifest, failures, changed)
-    bad = {entry.path for entry in left_out}
-    counts = Counter(entry.code.replace("-", " ") for entry in left_out)
-    grouped = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
-    first = "\n".join(f"{entry.path}: {entry.reason}" for entry in left_out[:3])
-    if len(left_out) > MOSTLY * len(manifest.examples):
-        raise DataError(
-            f"{len(left_out):,} of {len(manifest.examples):,} files could not be read: {grouped}.",
-            code="mostly-unreadable",
-            where=f"{manifest.root}\n{first}",
-            why="So many suggest a broken copy or the wrong folder rather than a few bad pictures.",
-            hint="copy the folder again, or convert the files to JPEG or PNG",
-        )
-    kept = {example.label for example in manifest.examples if example.path not in bad}
-    emptied = [name for name in manifest.classes if name not in kept]
-    if emptied and left_out:
-        raise DataError(
-            f"no file of {', '.join(emptied[:8])} could be read: {grouped}.",
-            code="emptied-class",
-            where=f"{manifest.root}\n{first}",
-            why="A class that was never seen can be neither learned nor tested.",
-            hint="copy the files again, or remove the class",
-        )
+            return _Entry(writer.keep_for_now(hashes, troubles.failures), troubles)
+        key = _key(spec, hashes)
+        return _Entry(shelf.publish(writer, key, hashes, troubles.failures), troubles)
 
 
 def _decoded(manifest: Manifest, entry: _Entry) -> Decoded:
-    left_out = _left_out(manifest, entry.stored.failures, entry.changed)
-    bad = {one.path for one in left_out}
-    kept = tuple(example for example in manifest.examples if example.path not in bad)
+    kept = entry.troubles.without(manifest)
     row_of = {sha: row for row, sha in enumerate(entry.stored.hashes)}
     return Decoded(
-        manifest=manifest.with_examples(kept, left_out),
+        manifest=kept,
         pixels=entry.stored.pixels,
-        rows=np.array([row_of[example.sha256] for example in kept], dtype=np.int64),
+        rows=np.array([row_of[example.sha256] for example in kept.examples], dtype=np.int64),
     )
