@@ -16,6 +16,7 @@ from fieldmark.networks.parser import parse
 from fieldmark.networks.volumes import Plan, plan
 from fieldmark.training import loop
 from fieldmark.training.events import Event, Progress
+from fieldmark.training.fitted import Fitted, Start
 from fieldmark.training.recipe import Recipe
 from fieldmark.workflow.dataset import cores
 from tests.pictures import SHAPES, arrays
@@ -106,7 +107,12 @@ class Ear:
 
 
 def fit(
-    plan: Plan, recipe: Recipe, data: Any, *, ear: Ear | None = None, stop: Stop | None = None
-) -> loop.Fitted:
+    start: Plan | Start,
+    recipe: Recipe,
+    data: Any,
+    *,
+    ear: Ear | None = None,
+    stop: Stop | None = None,
+) -> Fitted:
     train, valid = data
-    return loop.fit(plan, train, valid, recipe, listen=ear or Ear(), stop=stop or Stop())
+    return loop.fit(start, train, valid, recipe, listen=ear or Ear(), stop=stop or Stop())

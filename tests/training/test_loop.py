@@ -13,6 +13,7 @@ from fieldmark.networks import keras_model
 from fieldmark.networks.weights import initial
 from fieldmark.training import averaging, loop
 from fieldmark.training.events import EpochDone, Event, Progress, RateFound
+from fieldmark.training.fitted import N_PROOF, N_SHOWN, Start
 from tests.pictures import arrays
 from tests.training import one_fit
 from tests.training.problems import TINY, Ear, Stop, batches, fit, recipe, shapes, tiny
@@ -269,8 +270,8 @@ def test_the_proof_is_the_kept_networks_answer_to_real_validation_pictures() -> 
         fitted.proof_logits, loop.answer(model, fitted.proof_pixels), atol=1e-5
     )
     first, labels = next(iter(train.epoch(0)))
-    np.testing.assert_array_equal(fitted.first_pixels, first[: loop.N_SHOWN])
-    np.testing.assert_array_equal(fitted.first_labels, labels[: loop.N_SHOWN])
+    np.testing.assert_array_equal(fitted.first_pixels, first[:N_SHOWN])
+    np.testing.assert_array_equal(fitted.first_labels, labels[:N_SHOWN])
 
 
 def test_the_proof_is_spread_over_all_classes_of_a_sorted_validation_part() -> None:
@@ -281,7 +282,7 @@ def test_the_proof_is_spread_over_all_classes_of_a_sorted_validation_part() -> N
     places = [
         np.flatnonzero((valid.pixels == each).all((1, 2, 3)))[0] for each in fitted.proof_pixels
     ]
-    assert len(set(places)) == loop.N_PROOF
+    assert len(set(places)) == N_PROOF
     counts = np.bincount(valid.labels[places])
     assert min(counts) >= 21
 
@@ -379,7 +380,7 @@ def test_the_rate_follows_the_schedule_step_by_step() -> None:
 
     train, valid = shapes(48)
     ear = Ear()
-    watched = Watched(tiny(), train, valid, recipe(schedule="one-cycle"), ear, Stop())
+    watched = Watched(Start(tiny()), train, valid, recipe(schedule="one-cycle"), ear, Stop())
     watched.prepare()
     fitted = watched.run()
     expected = [loop.schedule.rate("one-cycle", 0.01, step, 6) for step in range(6)]

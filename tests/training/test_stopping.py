@@ -11,6 +11,7 @@ from fieldmark.errors import TrainingDiverged
 from fieldmark.networks import keras_model
 from fieldmark.training import loop
 from fieldmark.training.events import EpochDone, Event
+from fieldmark.training.fitted import Fitted
 from tests.training.problems import TINY, Ear, Stop, fit, recipe, shapes, tiny
 
 PLAIN = TINY.replace("BN -> ", "")
@@ -24,7 +25,7 @@ def rates_explode(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     )
 
 
-def finite(fitted: loop.Fitted) -> bool:
+def finite(fitted: Fitted) -> bool:
     return all(np.isfinite(array).all() for array in fitted.weights.values())
 
 

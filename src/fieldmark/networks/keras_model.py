@@ -25,7 +25,7 @@ from fieldmark.networks.layers import (
     GlobalPool,
     Pool,
 )
-from fieldmark.networks.rewrites import Bias, Operation, operations
+from fieldmark.networks.rewrites import BIAS_SUFFIX, Bias, Operation, operations
 from fieldmark.networks.volumes import BN_EPSILON, PIXEL_SCALE, Add, Concat, Plan
 from fieldmark.networks.weights import Weights, check
 
@@ -113,6 +113,16 @@ def build(plan: Plan, weights: Weights, *, seed: int = 0) -> keras.Model:
     return model
 
 
+def freeze(model: keras.Model, steps: frozenset[str]) -> None:
+    """Keep the weights of these plan steps as they are; call it before the model is compiled.
+
+    A frozen batch normalisation also keeps its averages, and normalises by them while training.
+    """
+    for layer in model.layers:
+        if layer.name.removesuffix(BIAS_SUFFIX) in steps:
+            layer.trainable = False
+
+
 def _layer(operation: Operation, seed: int) -> Callable[[Any], Any]:
     name = operation.name
     match operation.layer:
@@ -177,7 +187,7 @@ def _variables(model: keras.Model, plan: Plan) -> dict[str, tuple[Any, bool]]:
             layer = model.get_layer(step.name)
             transposed = isinstance(layer, TransposedDense) and name == "kernel"
             if name == "bias" and layer.bias is None:
-                layer = model.get_layer(f"{step.name}_bias")
+                layer = model.get_layer(step.name + BIAS_SUFFIX)
             attribute = {"mean": "moving_mean", "variance": "moving_variance"}.get(name, name)
             found[f"{step.name}/{name}"] = (getattr(layer, attribute), transposed)
     return found

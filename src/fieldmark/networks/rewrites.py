@@ -15,9 +15,13 @@ on a Single GPU", 2024, arXiv:2404.00498.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from fieldmark.networks.layers import Activation, Conv, Layer, Pool
 from fieldmark.networks.volumes import Add, Concat, Plan, Volume
+
+BIAS_SUFFIX: Final = "_bias"
+"""Of the operation that adds a CONV's bias later: ``conv1_bias``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,9 @@ def _pool_earlier(found: list[Operation], at: int) -> list[Operation]:
     if late_bias and before:
         volume = pool.output
         moved.append(
-            Operation(f"{before.name}_bias", Bias(before.name), (pool.name,), volume, volume, False)
+            Operation(
+                before.name + BIAS_SUFFIX, Bias(before.name), (pool.name,), volume, volume, False
+            )
         )
     if activation is not None:
         last = moved[-1].name

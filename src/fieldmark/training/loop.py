@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -24,53 +24,23 @@ from fieldmark.networks.weights import Weights
 from fieldmark.training import backend, schedule
 from fieldmark.training.averaging import EVERY, WeightAverage
 from fieldmark.training.events import EpochDone, Listener, Progress, RateFound, Stopped
+from fieldmark.training.fitted import (
+    N_PROOF,
+    N_SHOWN,
+    Fitted,
+    RangeTest,
+    Start,
+    StopSignal,
+)
 from fieldmark.training.recipe import RATE_BOUNDS, Recipe
 from fieldmark.training.step import compile_step
 
 RANGE_TEST_STEPS: Final = 100
 PROBE_WARM_UP: Final = 5
-N_SHOWN: Final = 16
-N_PROOF: Final = 64
-"""Validation pictures on which the exported network is held against this one."""
-
-
-class StopSignal(Protocol):
-    """Something that can ask for a stop after the running epoch."""
-
-    requested: bool
-
-
-@dataclass(frozen=True, slots=True)
-class RangeTest:
-    """Learning rates tried, and the training loss at each."""
-
-    rates: tuple[float, ...]
-    losses: tuple[float, ...]
-    chosen: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
-    """What training leaves behind."""
-
-    weights: dict[str, NDArray[np.float32]]
-    """Of the epoch with the lowest validation loss."""
-    history: tuple[EpochDone, ...]
-    stopped: Stopped
-    recipe: Recipe
-    """With the learning rate and the number of epochs as they were used."""
-    range_test: RangeTest | None
-    first_pixels: NDArray[np.uint8]
-    """(n, height, width, channels): what the network was shown first, augmentation included."""
-    first_labels: NDArray[np.int64]
-    proof_pixels: NDArray[np.uint8]
-    """(n, height, width, channels): real validation pictures for the parity gate."""
-    proof_logits: NDArray[np.float32]
-    """(n, n_classes): what the trained Keras model answers on them."""
 
 
 def fit(
-    plan: Plan,
+    start: Start | Plan,
     train: Batches,
     valid: Batches,
     recipe: Recipe,
@@ -82,7 +52,8 @@ def fit(
 
     Parameters
     ----------
-    plan : Plan
+    start : Start or Plan
+        A plan alone begins with weights drawn from the recipe's seed, and all of them learn.
     train, valid : Batches
         ``valid`` unshuffled and unaugmented.
     recipe : Recipe
@@ -99,15 +70,18 @@ def fit(
     ------
     TrainingDiverged
         Code ``diverged``: the loss was not finite before one epoch was done.
+    BundleError
+        Code ``weights-mismatch``: the given weights do not belong to the plan.
     """
-    loop = _Loop(plan, train, valid, recipe, listen, stop)
+    begin = start if isinstance(start, Start) else Start(start)
+    loop = _Loop(begin, train, valid, recipe, listen, stop)
     loop.prepare()
     return loop.run()
 
 
 @dataclass
 class _Loop:
-    plan: Plan
+    start: Start
     train: Batches
     valid: Batches
     recipe: Recipe
@@ -123,8 +97,11 @@ class _Loop:
         """Build and compile; find the learning rate and the number of epochs if they are open."""
         self.started = time.monotonic()
         backend.seed(self.recipe.seed)
-        start = weights.initial(self.plan, seed=self.recipe.seed)
+        self.plan = self.start.plan
+        first = self.start.weights
+        start = weights.initial(self.plan, seed=self.recipe.seed) if first is None else first
         self.model = keras_model.build(self.plan, start, seed=self.recipe.seed)
+        keras_model.freeze(self.model, self.start.frozen)
         self.train_step = compile_step(self.model, self.plan, self.recipe)
         self.draws = [(state, state.numpy().copy()) for state in _draw_states(self.model)]
         if self.recipe.lr is None or self.recipe.epochs is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,7 @@ from fieldmark.data.manifest import Example, Manifest
 from fieldmark.export import Exported
 from fieldmark.networks.layer_table import LayerTable
 from fieldmark.runs import RunFolder
-
-if TYPE_CHECKING:
-    from fieldmark.training.loop import Fitted
+from fieldmark.training.fitted import Fitted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

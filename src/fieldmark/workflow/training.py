@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training import backend, events
 from fieldmark.training.events import Event, Listener, Progress, silent
+from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import Facts, Recipe, recorded, resolve
 from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice, choose
@@ -38,9 +39,6 @@ from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.interrupt import Interrupt
 from fieldmark.workflow.network import Net
 from fieldmark.workflow.run import Run
-
-if TYPE_CHECKING:
-    from fieldmark.training.loop import Fitted
 
 VALID_BATCH: Final = 256
 N_GOLDEN: Final = 4
