@@ -1,0 +1,116 @@
+"""Features on disk: rows of numbers by name, in segments that are written whole.
+
+Touches the disk. What it promises:
+
+* A row is found by the name it was stored under, whichever run wrote it: a folder that grew, or an
+  extraction that was killed, costs only what is missing.
+* A segment is two immutable files, ``<id>.npy`` and then ``<id>.json``, each written whole; a kill
+  leaves nothing that is taken for a segment, and two processes cannot disturb each other.
+* Never beyond its limit: the shelves used longest ago go first, whole.
+
+Not promised: damage inside a file of the right size is not noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark.atomic import write_whole
+
+SEGMENT_ROWS: Final = 1024
+"""Rows that are written together; what a kill can cost."""
+_FOLDER: Final = "features"
+
+
+class FeatureShelf:
+    """The rows of one kind: one backbone, one decode spec, one engine.
+
+    Parameters
+    ----------
+    directory : Path or None
+        The cache folder; None keeps nothing.
+    key : str
+        Hexadecimal digits that differ whenever a row's numbers could.
+    width : int
+        Numbers in a row.
+    limit_bytes : int
+        Of all shelves together.
+    """
+
+    def __init__(self, directory: Path | None, key: str, width: int, limit_bytes: int) -> None:
+        self._folder = None if directory is None else directory / _FOLDER / key
+        self._width = width
+        self._limit_bytes = limit_bytes
+        self._places: dict[str, tuple[Path, int]] = {}
+        if self._folder is not None and self._folder.is_dir():
+            for facts in sorted(self._folder.glob("*.json")):
+                self._places.update(self._rows_of(facts))
+            with contextlib.suppress(OSError):
+                os.utime(self._folder)  # last used now
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._places
+
+    def read(self, names: Sequence[str], out: NDArray[np.float32]) -> None:
+        """Copy the rows of ``names``, all of which are here, into ``out`` of shape (n, width)."""
+        by_file: dict[Path, list[tuple[int, int]]] = {}
+        for at, name in enumerate(names):
+            path, row = self._places[name]
+            by_file.setdefault(path, []).append((at, row))
+        for path, pairs in by_file.items():
+            rows = np.load(path, mmap_mode="r", allow_pickle=False)
+            here, there = np.array(pairs, np.int64).T
+            out[here] = rows[there]
+
+    def add(self, names: Sequence[str], rows: NDArray[np.float32]) -> None:
+        """Write one segment; without a folder, or where it cannot be written, nothing is kept."""
+        if self._folder is None or not names:
+            return
+        stem = hashlib.sha256("\n".join(names).encode()).hexdigest()[:24]
+        data = io.BytesIO()
+        np.save(data, np.ascontiguousarray(rows, np.float32), allow_pickle=False)
+        # A full or read-only disk costs the next run its head start, and this one nothing.
+        with contextlib.suppress(OSError):
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(self._folder / f"{stem}.npy", data.getvalue())
+            write_whole(self._folder / f"{stem}.json", json.dumps(list(names)))
+            self._keep_to_limit()
+
+    def _rows_of(self, facts: Path) -> Iterable[tuple[str, tuple[Path, int]]]:
+        """Names and places of one segment; none for any doubt."""
+        path = facts.with_suffix(".npy")
+        try:
+            names = json.loads(facts.read_text(encoding="utf-8"))
+            rows = np.load(path, mmap_mode="r", allow_pickle=False)
+            if rows.dtype != np.float32 or rows.shape != (len(names), self._width):
+                return
+        except (OSError, ValueError, TypeError, EOFError):
+            return
+        yield from ((str(name), (path, row)) for row, name in enumerate(names))
+
+    def _keep_to_limit(self) -> None:
+        if self._folder is None:
+            return
+        shelves = []
+        for folder in self._folder.parent.iterdir():
+            with contextlib.suppress(OSError):
+                size = sum(file.stat().st_size for file in folder.iterdir())
+                shelves.append((folder.stat().st_mtime, size, folder))
+        total = sum(size for _, size, _ in shelves)
+        for _, size, folder in sorted(shelves):
+            if total <= self._limit_bytes:
+                return
+            if folder != self._folder:
+                shutil.rmtree(folder, ignore_errors=True)
+                total -= size
