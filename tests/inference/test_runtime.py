@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,8 +14,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from fieldmark.errors import BundleError, UsageError
-from fieldmark.inference.runtime import OUTPUTS, OnnxRuntime, Outputs, open_runtime
+from fieldmark.errors import BundleError, MissingExtra, UsageError
+from fieldmark.inference import runtime as runtime_file
+from fieldmark.inference.runtime import OUTPUTS, Outputs, Runtime, open_runtime
+
+ENGINES = ["onnxruntime", "openvino"]
 
 
 @pytest.fixture
@@ -21,14 +26,26 @@ def model(tiny) -> Any:
     return tiny.model()
 
 
+@pytest.fixture(params=ENGINES)
+def engine(request) -> str:
+    """Each engine in turn; OpenVINO is an extra."""
+    return request.param if request.param == "onnxruntime" else needs_openvino()
+
+
+def needs_openvino() -> str:
+    if not runtime_file._has_openvino():
+        pytest.skip("openvino is not installed")
+    return "openvino"
+
+
 @pytest.fixture
-def runtime(model) -> OnnxRuntime:
-    return OnnxRuntime(model.SerializeToString(), threads=1)
+def runtime(model, engine) -> Runtime:
+    return open_runtime(model.SerializeToString(), threads=1, engine=engine)
 
 
-def refused(model: Any, match: str, code: str = "model-damaged") -> None:
+def refused(model: Any, match: str, code: str = "model-damaged", engine: str = "auto") -> None:
     with pytest.raises(BundleError, match=match) as caught:
-        open_runtime(model.SerializeToString())
+        open_runtime(model.SerializeToString(), engine=engine)
     assert caught.value.code == code
     assert caught.value.why
     assert caught.value.hint
@@ -69,8 +86,9 @@ def test_the_order_of_asking_changes_nothing(tiny, runtime):
 
 
 @pytest.mark.parametrize("threads", [0, 1, 2])
-def test_any_number_of_threads_gives_the_same_scores(tiny, model, threads):
-    found = open_runtime(model.SerializeToString(), threads=threads).run(tiny.pixels(9)).scores
+def test_any_number_of_threads_gives_the_same_scores(tiny, model, engine, threads):
+    opened = open_runtime(model.SerializeToString(), threads=threads, engine=engine)
+    found = opened.run(tiny.pixels(9)).scores
     np.testing.assert_allclose(found, tiny.softmax(tiny.logits(tiny.pixels(9))), atol=1e-5)
 
 
@@ -121,18 +139,20 @@ def test_an_output_that_does_not_exist_is_refused(tiny, runtime, names, words):
     assert "features" in caught.value.hint
 
 
-def test_the_engine_tells_its_name(runtime):
-    assert runtime.name.startswith("onnxruntime 1.")
+def test_the_engine_tells_its_name(runtime, engine):
+    name, _, version = runtime.name.partition(" ")
+    assert name == engine
+    assert version.replace(".", "").isdecimal()
 
 
-def test_a_graph_that_reaches_outside_is_refused_before_the_engine_sees_it(model):
+def test_a_graph_that_reaches_outside_is_refused_before_the_engine_sees_it(model, engine):
     model.graph.node[0].domain = "com.microsoft"
-    refused(model, "com.microsoft", "model-unsafe")
+    refused(model, "com.microsoft", "model-unsafe", engine)
     code = (
         "import sys\nfrom fieldmark.errors import BundleError\n"
         "from fieldmark.inference.runtime import open_runtime\n"
-        "try: open_runtime(sys.stdin.buffer.read())\n"
-        "except BundleError as error: print(error.code, 'onnxruntime' in sys.modules)\n"
+        f"try: open_runtime(sys.stdin.buffer.read(), engine={engine!r})\n"
+        f"except BundleError as error: print(error.code, {engine!r} in sys.modules)\n"
     )
     data = model.SerializeToString()
     found = subprocess.run(
@@ -147,7 +167,8 @@ def rename_input(model: Any) -> None:
 
 
 def another_input(model: Any) -> None:
-    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1]))
+    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [3]))
+    model.graph.node[7].input[2] = "mask"
 
 
 def float_input(model: Any) -> None:
@@ -169,9 +190,9 @@ def no_maps(model: Any) -> None:
 @pytest.mark.parametrize(
     "change", [rename_input, another_input, float_input, free_size, fixed_count, no_maps]
 )
-def test_a_network_with_other_inputs_or_outputs_is_refused(model, change):
+def test_a_network_with_other_inputs_or_outputs_is_refused(model, engine, change):
     change(model)
-    refused(model, "does not have the input and outputs")
+    refused(model, "does not have the input and outputs", engine=engine)
 
 
 def broken_weights(model: Any) -> None:
@@ -187,9 +208,9 @@ def no_nodes(model: Any) -> None:
 
 
 @pytest.mark.parametrize("change", [broken_weights, loose_end, no_nodes])
-def test_a_graph_that_the_engine_cannot_open_is_refused(model, change):
+def test_a_graph_that_the_engine_cannot_open_is_refused(model, engine, change):
     change(model)
-    refused(model, "cannot open the network")
+    refused(model, "cannot open the network|does not have the input", engine=engine)
 
 
 def test_what_the_graph_says_about_itself_cannot_reach_the_terminal(model):
@@ -199,15 +220,122 @@ def test_what_the_graph_says_about_itself_cannot_reach_the_terminal(model):
     assert caught.value.what.isprintable()
 
 
-def test_a_graph_that_fails_while_running_is_refused(model):
+def test_a_graph_that_fails_while_running_is_refused(model, engine):
     reshape = helper.make_node("Reshape", ["pooled", "shape"], ["features"])
     model.graph.node[6].CopyFrom(reshape)
     shape = onnx.numpy_helper.from_array(np.array([1, 4], np.int64), "shape")
     model.graph.initializer.append(shape)
-    runtime = open_runtime(model.SerializeToString())
-    assert runtime.run(np.zeros((1, 8, 8, 3), np.uint8)).scores.shape == (1, 3)
+    runtime = open_runtime(model.SerializeToString(), engine=engine)
+    one, two = np.zeros((1, 8, 8, 3), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)
+    assert runtime.run(one).scores.shape == (1, 3)
     with pytest.raises(BundleError, match="cannot run the network"):
-        runtime.run(np.zeros((2, 8, 8, 3), np.uint8))
+        runtime.run(two)
+    with pytest.raises(BundleError, match="cannot run the network"):
+        list(runtime.stream([one, two, two, two, one]))
+
+
+def batches_of(pixels: Any, sizes: list[int]) -> list[Any]:
+    return np.split(pixels, np.cumsum(sizes)[:-1])
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_a_stream_answers_in_order_whatever_the_batches(tiny, model, engine, bulk):
+    opened = open_runtime(model.SerializeToString(), engine=engine, bulk=bulk)
+    sizes = [1, 30, 2, 1, 17, 1, 8]
+    pixels = tiny.pixels(sum(sizes), seed=6)
+    found = list(opened.stream(batches_of(pixels, sizes), ("features", "scores")))
+    assert [len(each.scores) for each in found] == sizes
+    assert {each.maps for each in found} == {None}
+    whole = opened.run(pixels, ("features", "scores"))
+    for name in ("features", "scores"):
+        joined = np.concatenate([getattr(each, name) for each in found])
+        np.testing.assert_allclose(joined, getattr(whole, name), atol=1e-5)
+
+
+def test_a_stream_of_nothing_gives_nothing(runtime):
+    assert list(runtime.stream([])) == []
+
+
+def test_a_stream_takes_only_a_few_batches_ahead(tiny, runtime):
+    taken = []
+
+    def endless() -> Iterator[Any]:
+        while True:
+            taken.append(1)
+            yield tiny.pixels(1)
+
+    answers = runtime.stream(endless())
+    assert taken == []  # nothing runs that nobody waits for
+    for n_answers in range(1, 6):
+        next(answers)
+        assert n_answers <= len(taken) <= n_answers + 3
+    answers.close()
+    assert runtime.run(tiny.pixels(1)).scores.shape == (1, 3)
+
+
+def test_what_the_batches_raise_comes_out_and_the_runtime_answers_on(tiny, runtime):
+    def breaking() -> Iterator[Any]:
+        yield from batches_of(tiny.pixels(4), [1, 1, 2])
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(runtime.stream(breaking()))
+    assert runtime.run(tiny.pixels(1)).scores.shape == (1, 3)
+    assert not [t for t in threading.enumerate() if t.name.startswith("fieldmark-network")]
+
+
+def test_a_wrong_batch_of_a_stream_is_refused_as_it_would_be_alone(tiny, runtime):
+    wrong = np.zeros((1, 9, 9, 3), np.uint8)
+    with pytest.raises(UsageError, match="was given uint8 pixels") as caught:
+        list(runtime.stream([tiny.pixels(2), wrong]))
+    assert caught.value.code == "wrong-input"
+    with pytest.raises(UsageError, match="no output 'probs'") as caught:
+        list(runtime.stream([tiny.pixels(2)], ("probs",)))
+    assert caught.value.code == "wrong-output"
+
+
+def test_answers_of_a_stream_stay_as_they_were(tiny, runtime):
+    """An engine writes its next answer where the last one was; what was given out is a copy."""
+    batches = batches_of(tiny.pixels(24, seed=9), [2] * 12)
+    kept = list(runtime.stream(iter(batches), OUTPUTS))
+    for batch, answer in zip(batches, kept, strict=True):
+        np.testing.assert_allclose(answer.maps, runtime.run(batch, OUTPUTS).maps, atol=1e-5)
+
+
+def test_many_streams_may_run_at_once(tiny, runtime):
+    def scores(seed: int) -> Any:
+        batches = batches_of(tiny.pixels(12, seed=seed), [3] * 4)
+        return np.concatenate([each.scores for each in runtime.stream(batches)])
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(scores, range(8)))
+    for seed, each in enumerate(found):
+        wanted = tiny.softmax(tiny.logits(tiny.pixels(12, seed=seed)))
+        np.testing.assert_allclose(each, wanted, atol=1e-5)
+
+
+def test_openvino_is_chosen_for_many_pictures_where_it_is_installed(model, monkeypatch):
+    needs_openvino()
+    data = model.SerializeToString()
+    assert open_runtime(data, bulk=True).name.startswith("openvino ")
+    assert open_runtime(data).name.startswith("onnxruntime ")
+    monkeypatch.setattr(runtime_file, "_has_openvino", lambda: False)
+    assert open_runtime(data, bulk=True).name.startswith("onnxruntime ")
+
+
+def test_an_engine_that_is_not_installed_is_not_replaced_in_silence(model, monkeypatch):
+    monkeypatch.setattr(runtime_file, "_has_openvino", lambda: False)
+    with pytest.raises(MissingExtra, match="OpenVINO is not installed") as caught:
+        open_runtime(model.SerializeToString(), engine="openvino")
+    assert caught.value.code == "extra-missing"
+    assert "fieldmark[openvino]" in caught.value.hint
+
+
+def test_an_engine_that_does_not_exist_is_refused(model):
+    with pytest.raises(UsageError, match="no engine 'tensorrt'") as caught:
+        open_runtime(model.SerializeToString(), engine="tensorrt")
+    assert caught.value.code == "engine-unknown"
+    assert "openvino" in caught.value.hint
 
 
 def test_outputs_cannot_be_changed():

@@ -1,7 +1,9 @@
 """A model file answering: what a server installs, and nothing of what trains.
 
 ``runtime``
-    :class:`~fieldmark.inference.runtime.Runtime`, and ONNX Runtime behind it; the only door to it.
+    :class:`~fieldmark.inference.runtime.Runtime`, what every engine promises, and the choice.
+``onnx_runtime``, ``openvino_runtime``
+    The engines, each the only door to what it is called after.
 ``prediction``
     The answer: :class:`~fieldmark.inference.prediction.Prediction`, or why there is none.
 ``predictor``
@@ -11,6 +13,7 @@ It may import ``bundle``, ``modalities`` and what lies below. It never imports `
 ``networks``, ``training``, Keras or ``onnx``: a picture is answered within half a second of
 starting the process.
 
-To add a runtime, write one class in ``runtime.py`` with the two methods of ``Runtime`` and let
-``open_runtime`` choose it; the golden files must answer alike through all of them.
+To add an engine, write one class in a file of its own with the methods of ``Runtime`` and let
+``open_runtime`` choose it; ``tests/contracts/test_engines.py`` and the golden files hold all of
+them to the same answers.
 """
