@@ -98,6 +98,22 @@ class TrainSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HeadSettings:
+    """The last layer on a pretrained backbone; it is solved, not trained."""
+
+    method: Literal["auto", "logistic", "ridge"] = "auto"
+    """Multinomial logistic regression, or ridge regression on the classes; ``auto``: logistic."""
+    folds: int = 5
+    """Of the cross-validation that chooses its regularisation, 2 to 20."""
+    copies: int | Auto = "auto"
+    """Warped copies of each training picture; ``auto``: 4 for classes with fewer than 50, else 0."""
+    fine_tune: Literal["auto", "none", "blocks", "all"] = "auto"
+    """``blocks``: train the last blocks too, from the solved head; ``all``: then every layer."""
+    engine: Literal["auto", "onnxruntime", "openvino"] = "auto"
+    """What runs the backbone; ``auto``: OpenVINO where it is installed."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSettings:
     """Where things go."""
 
@@ -119,6 +135,7 @@ class Settings:
     split: SplitSettings = field(default_factory=SplitSettings)
     net: NetSettings = field(default_factory=NetSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
+    head: HeadSettings = field(default_factory=HeadSettings)
     run: RunSettings = field(default_factory=RunSettings)
 
     def changed(self, table: str, values: Mapping[str, Any]) -> Settings:
@@ -218,6 +235,8 @@ _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("train", "ema"): (0, 0.99999),
     ("train", "threads"): (1, 1024),
     ("train", "seed"): (0, 2**32 - 1),
+    ("head", "folds"): (2, 20),
+    ("head", "copies"): (0, 50),
     ("run", "cache_gb"): (0.001, 1e6),
 }
 

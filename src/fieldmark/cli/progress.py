@@ -11,6 +11,7 @@ from fieldmark.training.events import (
     DataChecked,
     EpochDone,
     Event,
+    HeadSolved,
     Planned,
     Progress,
     RateFound,
@@ -22,11 +23,13 @@ from fieldmark.training.events import (
 _STAGES = {
     "hash": "reading",
     "decode": "decoding",
+    "features": "features",
     "load": "loading Keras",
     "lr": "range test",
     "epoch": "epoch",
 }
 _HEAD = " epoch    loss   val loss   accuracy   val accuracy    best"
+_HAS_BEST = ("done", "patience", "time", "interrupted")
 REFRESH_S = 0.1
 
 
@@ -84,28 +87,30 @@ class TrainingScreen:
                 return self._planned_lines(event)
             case RateFound():
                 return [f"Learning rate {event.lr:.2g} (range test)"]
+            case HeadSolved():
+                return [_head_line(event)]
             case EpochDone():
                 return self._epoch_lines(event)
             case StopRequested():
                 return ["Ctrl-C: this epoch is finished, the best kept and measured. Again: quit."]
             case Stopped():
-                last = "" if event.reason == "diverged" else f" Best epoch {event.best_epoch}."
+                last = f" Best epoch {event.best_epoch}." if event.reason in _HAS_BEST else ""
                 return [event.text + last + " Now measured once on the test part:", ""]
             case _:
                 return []
 
     def _planned_lines(self, event: Planned) -> list[str]:
         recipe = event.recipe
+        if "folds" in recipe:
+            return [_network_line(event)]
         rate = "" if recipe["lr"] is None else f"learning rate {recipe['lr']:.2g}   "
         epochs = recipe["epochs"] or "as many as the time allows"
         self._epochs = recipe["epochs"] or 0
-        lines = [
-            f"Network {shown(event.network)} ({event.why}): {event.weights:,} weights, "
-            f"{event.multiply_adds / 1e6:.1f} M multiply-adds a picture",
+        return [
+            _network_line(event),
             f"{rate}batch {recipe['batch']}   epochs {epochs}   {recipe['threads']} threads   "
             f"seed {recipe['seed']}",
         ]
-        return lines
 
     def _epoch_lines(self, event: EpochDone) -> list[str]:
         self._epoch, self._epochs = event.epoch, event.epochs
@@ -178,6 +183,22 @@ class TrainingScreen:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+def _network_line(event: Planned) -> str:
+    return (
+        f"Network {shown(event.network)} ({event.why}): {event.weights:,} weights, "
+        f"{event.multiply_adds / 1e6:.1f} M multiply-adds a picture"
+    )
+
+
+def _head_line(event: HeadSolved) -> str:
+    rate, low, high = (100 * each for each in (event.cv_accuracy, event.cv_low, event.cv_high))
+    return (
+        f"Head solved in {event.seconds:.1f} s: {event.method} regression on {event.n_features:,} "
+        f"features; {event.n_folds}-fold cross-validation of the training part: "
+        f"{rate:.1f} % ({low:.1f} to {high:.1f}, {event.n:,} pictures)"
+    )
 
 
 def _data_lines(event: DataChecked) -> list[str]:

@@ -28,9 +28,11 @@ from numpy.typing import NDArray
 
 from fieldmark.data import files, store
 from fieldmark.data.manifest import Manifest
-from fieldmark.data.reading import Troubles, decoded_contents
+from fieldmark.data.reading import FilePixels, Troubles, decoded_contents
 from fieldmark.errors import UsageError
 from fieldmark.modalities.base import InputSpec, Modality
+
+Pixels = NDArray[np.uint8] | FilePixels
 
 Progress = Callable[[int, int], None]
 
@@ -54,9 +56,9 @@ class Decoded:
     """Pictures as arrays, and the manifest of those that could be read."""
 
     manifest: Manifest
-    pixels: NDArray[np.uint8]
-    """Read-only, memory-mapped, shape (n_rows, height, width, channels); one row per distinct
-    content. Rows of contents that could not be read are 0 and never referred to."""
+    pixels: Pixels
+    """Read-only, shape (n_rows, height, width, channels); memory-mapped, one row per distinct
+    content, or decoded when looked at. Rows of contents that could not be read are 0 and never referred to."""
     rows: NDArray[np.int64]
     """Shape (n_examples,): the row of each of the manifest's examples."""
 

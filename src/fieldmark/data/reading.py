@@ -215,9 +215,7 @@ class FilePixels:
 
     def _row(self, at: int) -> NDArray[np.uint8]:
         example = self._manifest.examples[at]
-        found = _content(
-            example.sha256, [example], self._manifest.root, self._modality, self._spec
-        )
+        found = _content(example.sha256, [example], self._manifest.root, self._modality, self._spec)
         if found.pixels is None:
             raise DataError(
                 f"{example.path} can no longer be read.",

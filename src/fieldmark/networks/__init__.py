@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from fieldmark.networks import residual, small, tutorial
+from fieldmark.networks import features, residual, small, tutorial
 from fieldmark.networks.base import Architecture
 
 CATALOGUE: Final[dict[str, Architecture]] = {
-    member.name: member for member in (tutorial.TUTORIAL, small.SMALL, residual.RESIDUAL)
+    member.name: member
+    for member in (tutorial.TUTORIAL, small.SMALL, residual.RESIDUAL, *features.FEATURES)
 }
 """Name -> architecture, in the order shown to people."""

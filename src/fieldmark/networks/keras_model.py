@@ -96,15 +96,20 @@ def build(plan: Plan, weights: Weights, *, seed: int = 0) -> keras.Model:
     Returns
     -------
     keras.Model
-        (n, height, width, channels) uint8 -> (n, n_outputs) float32 logits.
+        (n, height, width, channels) uint8 -> (n, n_outputs) float32 logits; the back of a cut plan
+        takes float32 maps.
 
     Raises
     ------
     BundleError
         Code ``weights-mismatch``.
     """
-    pixels = keras.Input(plan.input, dtype="uint8", name="pixels")
-    values = {"pixels": keras.layers.Rescaling(PIXEL_SCALE, name="scaled")(pixels)}
+    if plan.entering is None:
+        pixels = keras.Input(plan.input, dtype="uint8", name="pixels")
+        values = {"pixels": keras.layers.Rescaling(PIXEL_SCALE, name="scaled")(pixels)}
+    else:
+        pixels = keras.Input(plan.input, dtype="float32", name="maps")
+        values = {"pixels": pixels}
     for operation in operations(plan):
         read = [values[source] for source in operation.sources]
         values[operation.name] = _layer(operation, seed)(read if len(read) > 1 else read[0])

@@ -98,6 +98,11 @@ PRETRAINED: Final[dict[str, PretrainedFile]] = {
 """Name -> file, the smallest first."""
 
 
+def is_installed(name: str) -> bool:
+    """Whether the package with these weights is there; nothing of it is run or read."""
+    return name in PRETRAINED and importlib.util.find_spec(PRETRAINED[name].package) is not None
+
+
 def find(name: str) -> bytes:
     """Return a file of weights that is exactly the one written down in ``PRETRAINED``.
 

@@ -114,10 +114,14 @@ class Plan:
     n_classes: int
     backbone: Span | None = None
     """The pretrained part, if there is one."""
+    entering: Volume | None = None
+    """Of the back of a cut plan: the volume of float32 numbers it reads instead of a picture."""
 
     @property
     def input(self) -> tuple[int, int, int]:
-        """(height, width, channels) of the picture."""
+        """(height, width, channels) of the picture, or of what enters instead of it."""
+        if self.entering is not None:
+            return self.entering[0], self.entering[1], self.entering[2]
         given = self.network.input
         return given.height, given.width, given.channels
 
@@ -272,7 +276,9 @@ class _Builder:
         known = BACKBONES.get(item.source)
         if known is None:
             self._fail(
-                item.at, f"There is no backbone {item.source!r}.", hint=f"known: {_names(BACKBONES)}"
+                item.at,
+                f"There is no backbone {item.source!r}.",
+                hint=f"known: {_names(BACKBONES)}",
             )
         if self.steps or self._volume()[2] != 3:
             self._fail(

@@ -34,7 +34,7 @@ class Progress(Event):
 
     name: ClassVar[str] = "progress"
     stage: str
-    """``hash``, ``decode``, ``load`` (Keras), ``lr``, ``epoch``."""
+    """``hash``, ``decode``, ``features``, ``load`` (Keras), ``lr``, ``epoch``."""
     done: int
     total: int
     loss: float | None = None
@@ -94,6 +94,25 @@ class EpochDone(Event):
     """Of training and validation together."""
     train_seconds: float
     best: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSolved(Event):
+    """The head on a pretrained backbone is solved; rates in [0, 1], the loss in nats."""
+
+    name: ClassVar[str] = "head_solved"
+    method: str
+    strength: float
+    n_features: int
+    n_folds: int
+    cv_accuracy: float
+    cv_low: float
+    cv_high: float
+    """Ends of the 95 % Wilson interval of the cross-validated accuracy."""
+    cv_log_loss: float
+    n: int
+    """Training pictures it was cross-validated on."""
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ from fieldmark.errors import UsageError
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
 from fieldmark.training.events import EpochDone, Stopped
-from fieldmark.training.recipe import Recipe
+from fieldmark.training.head import Head
+from fieldmark.training.recipe import HeadRecipe, Recipe
 
 N_SHOWN: Final = 16
 """Training pictures that are kept as the network saw them first."""
@@ -83,7 +84,7 @@ class Fitted:
     """Of the epoch with the lowest validation loss."""
     history: tuple[EpochDone, ...]
     stopped: Stopped
-    recipe: Recipe
+    recipe: Recipe | HeadRecipe
     """With the learning rate and the number of epochs as they were used."""
     range_test: RangeTest | None
     first_pixels: NDArray[np.uint8]
@@ -92,4 +93,6 @@ class Fitted:
     proof_pixels: NDArray[np.uint8]
     """(n, height, width, channels): real validation pictures for the parity gate."""
     proof_logits: NDArray[np.float32]
-    """(n, n_classes): what the trained Keras model answers on them."""
+    """(n, n_classes): what the fitted network answers on them."""
+    head: Head | None = None
+    """Of a pretrained backbone: how its head was solved."""

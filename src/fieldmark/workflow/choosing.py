@@ -12,8 +12,11 @@ from fieldmark.modalities.base import Fit, InputSpec
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layers import Network
 from fieldmark.networks.parser import SYNTAX, parse
+from fieldmark.networks.pretrained import is_installed
 from fieldmark.networks.volumes import Plan, plan, resized
 
+BACKBONE: Final = "efficientnet-lite0"
+"""What ``auto`` starts from."""
 MANY: Final = 20_000
 """Training pictures from which ``auto`` takes the slower network."""
 
@@ -78,6 +81,8 @@ def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
     name, why = net.name, "as asked"
     if name == "auto" and settings.train.recipe == "article":
         name, why = "tutorial", "the article's recipe goes with the article's network"
+    elif name == "auto" and is_installed(BACKBONE):
+        name, why = "features", f"pretrained features, {n_train:,} training pictures"
     elif name == "auto":
         name = "residual" if n_train >= MANY else "small"
         few = "at least" if n_train >= MANY else "fewer than"
@@ -89,13 +94,18 @@ def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
         named, network = network_named(name, size=size, n_classes=n_classes)
     made = plan(network, n_classes)
     height, width, channels = made.input
-    spec = InputSpec(height=height, width=width, channels=channels, fit=_fit(settings))
+    fit = _fit(settings, pretrained=made.backbone is not None)
+    spec = InputSpec(height=height, width=width, channels=channels, fit=fit)
     return Choice(named, made, spec, why)
 
 
-def _fit(settings: Settings) -> Fit:
+def _fit(settings: Settings, *, pretrained: bool) -> Fit:
     if settings.data.fit != "auto":
         return settings.data.fit
+    if pretrained:
+        # Learned from undistorted pictures: on cats and dogs at 160 pixels the log-loss is 0.021
+        # with crop and 0.030 with stretch; at 224 they are alike.
+        return "crop"
     # The tutorial's loader distorts every picture to a square; so does its recipe here. What lies
     # at the edge of a picture is lost by crop, so the tuned recipe distorts as well.
     return "stretch"

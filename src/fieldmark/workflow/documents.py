@@ -36,7 +36,7 @@ def report_page(
             layers=_layers(facts.table),
             network_notes=_network_notes(facts.table),
             history=tuple(facts.history),
-            best_epoch=fitted.stopped.best_epoch,
+            best_epoch=fitted.stopped.best_epoch if facts.history else None,
             stopped=fitted.stopped.text,
             settings=_shown_settings(facts.settings),
             failures=_failures(worst),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.config import Settings
+from fieldmark.data.cache import Pixels
 from fieldmark.data.manifest import Example, Manifest
 from fieldmark.export import Exported
 from fieldmark.networks.layer_table import LayerTable
@@ -25,9 +26,11 @@ class RunFacts:
     manifest: Manifest
     table: LayerTable
     network: str
+    backbone: str
+    """Name of the pretrained part; empty if there is none."""
     fitted: Fitted
     exported: Exported
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     """(n_rows, height, width, channels): the decoded pictures."""
     rows: NDArray[np.int64]
     """One row of ``pixels`` per example of the manifest."""

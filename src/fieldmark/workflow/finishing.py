@@ -1,0 +1,197 @@
+"""From fitted weights to a finished run: export, prove, measure once, write everything."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark import bundle as bundles
+from fieldmark import runs
+from fieldmark.config import Settings, to_toml
+from fieldmark.data.cache import Decoded
+from fieldmark.data.manifest import Manifest, Split
+from fieldmark.evaluation import report as reports
+from fieldmark.export import Exported, export
+from fieldmark.inference.predictor import Predictor
+from fieldmark.networks import CATALOGUE
+from fieldmark.networks.layer_table import layer_table
+from fieldmark.training import events
+from fieldmark.training.fitted import Fitted
+from fieldmark.training.recipe import recorded
+from fieldmark.workflow import artefacts, documents
+from fieldmark.workflow.choosing import Choice
+from fieldmark.workflow.dataset import split_seed
+from fieldmark.workflow.facts import RunFacts
+from fieldmark.workflow.run import Run
+from fieldmark.workflow.session import Session
+
+N_GOLDEN: Final = 4
+CHUNK: Final = 256
+"""Test pictures in memory at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What every way of training ends in."""
+
+    folder: runs.RunFolder
+    choice: Choice
+    decoded: Decoded
+    fitted: Fitted
+
+
+def finish(session: Session, trained: Trained, command: str) -> Run:
+    """Measure, write everything, and give the model file its name last: it says *finished*.
+
+    Raises
+    ------
+    ParityError
+        Code ``parity``: the exported network answers differently; no model file is written.
+    """
+    fitted = trained.fitted
+    exported = export(
+        trained.choice.plan,
+        fitted.weights,
+        pixels=fitted.proof_pixels,
+        logits=fitted.proof_logits,
+    )
+    made = _Made(session.settings, trained, exported, command)
+    folder, facts = trained.folder, made.facts
+    unnamed = folder.path / ".measured.fieldmark"
+    made.write_bundle({}, "", unnamed)
+    report, scores = made.measured(unnamed)
+    session.listen(events.Evaluated(report=report.to_dict()))
+    model_id = made.write_bundle(report.to_dict(), documents.card(facts, report), unnamed)
+    artefacts.write_all(facts, report, scores, model_id=model_id)
+    finished = events.RunFinished(
+        folder=str(folder.path),
+        bundle=str(folder.bundle),
+        report=str(folder.path / "report.html"),
+        seconds=session.spent_s(),
+    )
+    folder.write("log.jsonl", artefacts.log_lines([*session.log, finished]))
+    unnamed.replace(folder.bundle)
+    session.listen(finished)
+    return Run(folder.path)
+
+
+def positions(manifest: Manifest, part: Split) -> NDArray[np.int64]:
+    """Return where the examples of one part stand in the manifest."""
+    return np.flatnonzero([example.split == part for example in manifest.examples])
+
+
+def labels_of(manifest: Manifest) -> NDArray[np.int64]:
+    """Return the class index of every example."""
+    index = {name: at for at, name in enumerate(manifest.classes)}
+    return np.array([index[example.label] for example in manifest.examples], np.int64)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Everything a run is written from."""
+
+    settings: Settings
+    trained: Trained
+    exported: Exported
+    command: str
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.trained.decoded.manifest
+
+    @cached_property
+    def resolved(self) -> Settings:
+        """The settings with no ``auto`` left that this training has used."""
+        choice = self.trained.choice
+        return (
+            recorded(self.settings, self.trained.fitted.recipe)
+            .changed("train", {"time": ""})
+            .changed("split", {"seed": split_seed(self.settings)})
+            .changed("data", {"fit": choice.spec.fit})
+            .changed("net", self._net(choice.spec.height))
+        )
+
+    def shipped(self) -> Settings:
+        """Return the same without the paths of this computer: the file goes to others."""
+        return self.resolved.changed("data", {"folder": self.manifest.name, "labels": ""}).changed(
+            "run", {"out": "runs"}
+        )
+
+    def _net(self, size: int) -> dict[str, str | int]:
+        choice = self.trained.choice
+        if self.settings.net.name == "auto" or self.settings.net.name in CATALOGUE:
+            return {"name": choice.name, "size": size}
+        # A file with a list may be gone or changed by then, so the list itself is kept.
+        network = choice.plan.network
+        square = network.input.height == network.input.width
+        return {"name": "layers", "layers": str(network), "size": size if square else "auto"}
+
+    def measured(self, bundle: Path) -> tuple[reports.Report, NDArray[np.float32]]:
+        """Read the test part: here, once, by the file that ships."""
+        manifest, decoded, recipe = self.manifest, self.trained.decoded, self.trained.fitted.recipe
+        at = positions(manifest, "test")
+        predictor = Predictor.open(bundle, threads=recipe.threads)
+        rows = decoded.rows[at]
+        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+        # Chunk by chunk: indexing the map with all rows would copy the whole part into memory.
+        scores = np.concatenate([predictor.scores(decoded.pixels[chunk]) for chunk in chunks])
+        counts = manifest.counts("train")
+        report = reports.measure(
+            scores,
+            labels_of(manifest)[at],
+            manifest.classes,
+            baseline_class=max(counts, key=counts.__getitem__),
+            conditions={
+                "part": f"test part of {manifest.name}, read once, after training",
+                "engine": predictor.runtime.name,
+                "threads": str(recipe.threads),
+                "seed": str(recipe.seed),
+            },
+            seed=recipe.seed,
+        )
+        return report, scores
+
+    @cached_property
+    def facts(self) -> RunFacts:
+        """What the run folder's files are made of."""
+        choice = self.trained.choice
+        return RunFacts(
+            folder=self.trained.folder,
+            settings=self.resolved,
+            manifest=self.manifest,
+            table=layer_table(choice.plan, name=choice.name),
+            network=str(choice.plan.network),
+            backbone=choice.plan.backbone.source if choice.plan.backbone else "",
+            fitted=self.trained.fitted,
+            exported=self.exported,
+            pixels=self.trained.decoded.pixels,
+            rows=self.trained.decoded.rows,
+            command=self.command,
+            created=self.created,
+        )
+
+    def write_bundle(self, report: dict[str, object], card: str, path: Path) -> str:
+        fitted, choice = self.trained.fitted, self.trained.choice
+        bundle = bundles.Bundle(
+            name=self.trained.folder.name,
+            network=str(choice.plan.network),
+            onnx=self.exported.onnx,
+            classes=self.manifest.classes,
+            spec=choice.spec,
+            golden_inputs=fitted.proof_pixels[:N_GOLDEN],
+            golden_scores=self.exported.scores[:N_GOLDEN],
+            weights=fitted.weights,
+            recipe=to_toml(self.shipped()),
+            report=report,
+            card=card,
+            created=self.created,
+        )
+        return bundles.write(path, bundle, overwrite=bool(report))

@@ -1,0 +1,102 @@
+"""One training under way: what was asked, who listens, how long it has run."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from fieldmark import runs
+from fieldmark.config import Settings
+from fieldmark.data.manifest import Manifest
+from fieldmark.errors import DataError
+from fieldmark.networks.layer_table import layer_table
+from fieldmark.training import events
+from fieldmark.training.events import Event, Listener, Progress
+from fieldmark.training.recipe import HeadRecipe, Recipe
+from fieldmark.workflow.choosing import Choice
+
+FEATURE_SHARE: Final = 0.25
+"""Of the cache's limit that features may take; they are small, and soon made again."""
+
+
+@dataclass
+class Session:
+    """What every way of training shares."""
+
+    settings: Settings
+    name: str
+    """Of the run, before its number."""
+    threads: int
+    listener: Listener
+    started: float = field(default_factory=time.monotonic)
+    log: list[Event] = field(default_factory=list)
+
+    def listen(self, event: Event) -> None:
+        """Pass an event on; all but progress are kept for the run's log."""
+        if not isinstance(event, Progress):
+            self.log.append(event)
+        self.listener(event)
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """Say how far a stage is."""
+        self.listen(Progress(stage=stage, done=done, total=total))
+
+    def spent_s(self) -> float:
+        """Return the seconds since the command began."""
+        return time.monotonic() - self.started
+
+    def begin(self, manifest: Manifest) -> runs.RunFolder:
+        """Make the run folder and say what the data is."""
+        check_parts(manifest)
+        folder = runs.create(Path(self.settings.run.out), self.name)
+        self.listen(events.RunStarted(run=folder.name, folder=str(folder.path)))
+        n_used, n_left_out = len(manifest.examples), len(manifest.left_out)
+        self.listen(
+            events.DataChecked(
+                n_found=n_used + n_left_out,
+                n_used=n_used,
+                n_left_out=n_left_out,
+                left_out=dict(Counter(each.code for each in manifest.left_out)),
+                train=len(manifest.part("train")),
+                valid=len(manifest.part("valid")),
+                test=len(manifest.part("test")),
+                classes=manifest.classes,
+            )
+        )
+        return folder
+
+    def planned(self, choice: Choice, recipe: Recipe | HeadRecipe) -> None:
+        """Say what is about to be trained, and how."""
+        table = layer_table(choice.plan, name=choice.name)
+        self.listen(
+            events.Planned(
+                network=choice.name,
+                layers=str(choice.plan.network),
+                why=choice.why,
+                weights=table.n_weights,
+                multiply_adds=table.multiply_adds,
+                recipe=recipe.to_dict(),
+            )
+        )
+
+
+def check_parts(manifest: Manifest) -> None:
+    """Refuse a manifest without one of the three parts.
+
+    Raises
+    ------
+    DataError
+        Code ``empty-part``.
+    """
+    for part, words in (("train", "training"), ("valid", "validation"), ("test", "test")):
+        if not manifest.part(part):  # type: ignore[arg-type]
+            raise DataError(
+                f"No readable picture is left in the {words} part.",
+                code="empty-part",
+                where=str(manifest.root),
+                why="All three parts are needed: to learn, to choose, to measure.",
+                hint="add pictures, or look at the files that were left out",
+            )

@@ -1,0 +1,250 @@
+"""Start from a pretrained backbone: features once, the head solved, then fine-tuned if asked."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark.data import cache
+from fieldmark.data.cache import Decoded
+from fieldmark.data.manifest import Manifest
+from fieldmark.data.reading import FilePixels
+from fieldmark.errors import UsageError
+from fieldmark.evaluation.intervals import wilson
+from fieldmark.inference.runtime import Runtime, open_runtime
+from fieldmark.modalities import MODALITIES
+from fieldmark.networks import CATALOGUE, weights
+from fieldmark.networks.layers import Backbone, Dropout, Network
+from fieldmark.networks.onnx_graph import onnx_graph
+from fieldmark.networks.pretrained import PRETRAINED
+from fieldmark.networks.volumes import Plan, plan
+from fieldmark.networks.weights import Weights
+from fieldmark.training.events import HeadSolved, Stopped
+from fieldmark.training.features import Extraction, Features, extract
+from fieldmark.training.fitted import N_PROOF, N_SHOWN, Fitted
+from fieldmark.training.head import Head, HeadSettings, Rows, solve
+from fieldmark.training.recipe import HeadRecipe, resolve_head
+from fieldmark.workflow.choosing import Choice
+from fieldmark.workflow.finishing import Trained, labels_of, positions
+from fieldmark.workflow.session import FEATURE_SHARE, Session
+
+
+def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Trained:
+    """Solve the head of the chosen network, and fine-tune if the settings say so.
+
+    Raises
+    ------
+    UsageError
+        Code ``head-not-linear``: more than DROPOUT stands between BACKBONE and FC.
+    MissingExtra
+        Code ``extra-missing``: the package with the backbone's weights is not installed.
+    """
+    check_linear(choice.plan)
+    start = _Start(session, choice, weights.pretrained(choice.plan))
+    counts = manifest.counts("train")
+    recipe = resolve_head(
+        session.settings, counts, engine=start.runtime.name, cores=session.threads
+    )
+    features = start.extracted(manifest, recipe)
+    folder = session.begin(features.manifest)
+    head = _solved(session, features, recipe, choice)
+    chosen = _with_stages(choice, head)
+    session.planned(chosen, recipe)
+    decoded = _decoded(features, chosen, session)
+    fitted = _fitted(session, chosen, decoded, features, head, recipe, start.weights)
+    return Trained(folder, chosen, decoded, fitted)
+
+
+def check_linear(made: Plan) -> None:
+    """Refuse a head that is more than one FC: such a one cannot be solved."""
+    span = made.backbone
+    behind = made.steps[span.stop :] if span else ()
+    extra = [step for step in behind[:-1] if not isinstance(step.layer, Dropout)]
+    if extra:
+        raise UsageError(
+            f"{extra[0].name} stands between BACKBONE and the last FC.",
+            code="head-not-linear",
+            where=str(made.network),
+            why="The head is solved, and only a single FC on the features can be.",
+            hint="write: INPUT 224x224x3 -> BACKBONE efficientnet-lite0 -> FC",
+        )
+
+
+@dataclass
+class _Start:
+    """A backbone that is ready to look at pictures."""
+
+    session: Session
+    choice: Choice
+    weights: dict[str, NDArray[np.float32]]
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        made = self.choice.plan
+        blank = {
+            name: np.zeros(shape, np.float32)
+            for name, shape in made.weight_shapes.items()
+            if name not in self.weights
+        }
+        engine = self.session.settings.head.engine
+        graph = onnx_graph(made, self.weights | blank)
+        return open_runtime(graph, threads=self.session.threads, engine=engine, bulk=True)
+
+    def extracted(self, manifest: Manifest, recipe: HeadRecipe) -> Features:
+        run = self.session.settings.run
+        source = self.choice.plan.backbone.source if self.choice.plan.backbone else ""
+        given = Extraction(
+            runtime=self.runtime,
+            backbone=f"{source} {PRETRAINED[source].sha256}",
+            width=self.choice.plan.steps[-1].input[0],
+            spec=self.choice.spec,
+            modality=MODALITIES["image"],
+            threads=self.session.threads,
+            directory=cache.default_directory() if run.cache else None,
+            limit_bytes=int(run.cache_gb * 1e9 * FEATURE_SHARE),
+            seed=recipe.seed,
+        )
+        copies = {
+            each.sha256: recipe.copies[each.label]
+            for each in manifest.part("train")
+            if each.label in recipe.copies
+        }
+
+        def said(done: int, total: int) -> None:
+            self.session.progress("features", done, total)
+
+        return extract(manifest, given, copies=copies, progress=said)
+
+
+def _solved(session: Session, features: Features, recipe: HeadRecipe, choice: Choice) -> Head:
+    """Solve the head on the training part and say how good it is across folds."""
+    started = time.monotonic()
+    rows = _rows(features)
+    head = solve(
+        rows,
+        n_classes=len(features.manifest.classes),
+        settings=HeadSettings(method=recipe.method, folds=recipe.folds, balance=recipe.balance),
+        seed=recipe.seed,
+        candidates=_widths(choice),
+    )
+    n = int(rows.original.sum())
+    low, high = wilson(round(head.cv_accuracy * n), n)
+    session.listen(
+        HeadSolved(
+            method=head.method,
+            strength=head.strength,
+            n_features=head.n_columns,
+            n_folds=head.n_folds,
+            cv_accuracy=head.cv_accuracy,
+            cv_low=low,
+            cv_high=high,
+            cv_log_loss=head.cv_log_loss,
+            n=n,
+            seconds=time.monotonic() - started,
+        )
+    )
+    return head
+
+
+def _rows(features: Features) -> Rows:
+    """Line the training part's rows up: each example, then its copies, in one group."""
+    manifest = features.manifest
+    index = {name: at for at, name in enumerate(manifest.classes)}
+    taken: list[tuple[int, int, int, bool]] = []
+    groups: dict[str, int] = {}
+    for example in manifest.part("train"):
+        # Copies of one content, and what the data calls a group, stay on one side of every fold.
+        group = groups.setdefault(example.group or example.sha256, len(groups))
+        label = index[example.label]
+        taken.append((features.row_of[example.sha256], label, group, True))
+        copies = features.copies_of.get(example.sha256, ())
+        taken += [(row, label, group, False) for row in copies]
+    places, labels, group_ids, original = zip(*taken, strict=True)
+    return Rows(
+        features=features.rows[np.array(places, np.int64)],
+        labels=np.array(labels, np.int64),
+        groups=np.array(group_ids, np.int64),
+        original=np.array(original, np.bool_),
+    )
+
+
+def _widths(choice: Choice) -> tuple[int, ...]:
+    """Return the feature counts to compare: without and with the stages the catalogue offers."""
+    if choice.name not in CATALOGUE:
+        return ()
+    joined = choice.plan.steps[choice.plan.features_at]
+    first = choice.plan.steps[joined.sources[0]].output[0]
+    return (first, joined.output[0])
+
+
+def _with_stages(choice: Choice, head: Head) -> Choice:
+    """Return the choice with only the stages whose averages the head reads."""
+    network, span = choice.plan.network, choice.plan.backbone
+    if span is None or head.n_columns == choice.plan.steps[-1].input[0]:
+        return choice
+    bare = Backbone(span.source)
+    items = tuple(bare if isinstance(item, Backbone) else item for item in network.items)
+    lean = plan(Network(network.input, items), choice.plan.n_classes)
+    return dataclasses.replace(choice, plan=lean)
+
+
+def _decoded(features: Features, choice: Choice, session: Session) -> Decoded:
+    manifest = features.manifest
+    pixels = FilePixels(manifest, MODALITIES["image"], choice.spec, threads=session.threads)
+    return Decoded(
+        manifest=manifest, pixels=pixels, rows=np.arange(len(manifest.examples), dtype=np.int64)
+    )
+
+
+def head_weights(made: Plan, head: Head) -> dict[str, NDArray[np.float32]]:
+    """Return the last FC's weights: one column per class, or the difference for a single unit."""
+    last = made.steps[-1]
+    kernel, bias = head.weights, head.bias
+    if made.n_outputs == 1:
+        kernel, bias = kernel[:, 1:] - kernel[:, :1], bias[1:] - bias[:1]
+    return {f"{last.name}/kernel": kernel, f"{last.name}/bias": bias}
+
+
+def _fitted(
+    session: Session,
+    choice: Choice,
+    decoded: Decoded,
+    features: Features,
+    head: Head,
+    recipe: HeadRecipe,
+    start: Weights,
+) -> Fitted:
+    manifest = decoded.manifest
+    shown = _spread(positions(manifest, "train"), N_SHOWN)
+    proof = _spread(positions(manifest, "valid"), N_PROOF)
+    rows = [features.row_of[manifest.examples[at].sha256] for at in proof]
+    kept = {name: start[name] for name in choice.plan.weight_shapes if name in start}
+    stopped = Stopped(
+        reason="solved",
+        text=f"The head is solved: {head.method} regression, strength {head.strength:.2g}.",
+        best_epoch=0,
+    )
+    session.listen(stopped)
+    return Fitted(
+        weights=kept | head_weights(choice.plan, head),
+        history=(),
+        stopped=stopped,
+        recipe=recipe,
+        range_test=None,
+        first_pixels=decoded.pixels[shown],
+        first_labels=labels_of(manifest)[shown],
+        proof_pixels=decoded.pixels[proof],
+        proof_logits=head.logits(features.rows[rows]),
+        head=head,
+    )
+
+
+def _spread(at: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Take ``n`` of many, evenly: their order is the files', so the first are of one class."""
+    places = np.linspace(0, len(at) - 1, min(len(at), n)).astype(np.int64)
+    return at[np.unique(places)]
