@@ -33,7 +33,7 @@ from fieldmark.training.events import Event, Listener, Progress, silent
 from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import Facts, Recipe, recorded, resolve
 from fieldmark.workflow import artefacts, documents
-from fieldmark.workflow.choosing import Choice, choose
+from fieldmark.workflow.choosing import Choice, choose, trainable_sizes
 from fieldmark.workflow.dataset import Dataset, assigned, cores, hashed, load, split_seed
 from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.interrupt import Interrupt
@@ -136,7 +136,7 @@ class _Training:
         )
         choice = self._choose(manifest)
         decoded = self._decode(manifest, choice, threads)
-        recipe = self._recipe(decoded.manifest, threads)
+        recipe = self._recipe(decoded.manifest, choice, threads)
         folder = runs.create(Path(self.settings.run.out), self._name())
         self._announce(folder, choice, decoded.manifest, recipe)
         # Not in a thread beside the decoding: both want the interpreter, and 3.4 s of loading with
@@ -208,9 +208,10 @@ class _Training:
                 )
         return decoded
 
-    def _recipe(self, manifest: Manifest, threads: int) -> Recipe:
+    def _recipe(self, manifest: Manifest, choice: Choice, threads: int) -> Recipe:
         counts = tuple(manifest.counts("train").values())
-        return resolve(self.settings, Facts(class_counts=counts, cores=threads))
+        sizes = trainable_sizes(choice.plan)
+        return resolve(self.settings, Facts(class_counts=counts, cores=threads, sizes=sizes))
 
     def _announce(
         self, folder: runs.RunFolder, choice: Choice, manifest: Manifest, recipe: Recipe
