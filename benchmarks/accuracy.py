@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import PurePosixPath
 
 from benchmarks.measure import SideFailed, interleaved
@@ -13,8 +14,8 @@ from benchmarks.tutorial import check_same_work, training_sides
 EPOCHS = 10
 
 
-def scored(record: Record) -> float:
-    """Return the test accuracy, in [0, 1], of one record's saved probabilities.
+def wrong(record: Record) -> dict[str, bool]:
+    """Return for each test picture whether one record's saved probability is on the wrong side.
 
     A key is ``class/file``; a probability is that of the class that comes last by name, and 0.5
     and above says that class.
@@ -22,7 +23,12 @@ def scored(record: Record) -> float:
     probs: dict[str, float] = record["probs"]
     labels = {name: PurePosixPath(name).parts[0] for name in probs}
     second = max(labels.values())
-    return sum((p >= 0.5) == (labels[name] == second) for name, p in probs.items()) / len(probs)
+    return {name: (p >= 0.5) != (labels[name] == second) for name, p in probs.items()}
+
+
+def scored(record: Record) -> float:
+    """Return the test accuracy, in [0, 1], of one record's saved probabilities."""
+    return 1 - statistics.fmean(wrong(record).values())
 
 
 def check_same_test(records: dict[str, list[Record]]) -> int:

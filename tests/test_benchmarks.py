@@ -18,7 +18,7 @@ from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDES = ROOT / "benchmarks" / "sides"
-PEERS = ("article", "keras_tfdata", "keras_steps", "clock")
+PEERS = ("article", "keras_tfdata", "keras_steps", "keras_xception", "clock")
 
 
 @pytest.fixture
@@ -138,6 +138,7 @@ def test_accuracy_is_counted_from_the_saved_probabilities(module) -> None:
     accuracy, measure = module("accuracy"), module("measure")
     record = {"probs": {"cats/1.jpg": 0.2, "cats/2.jpg": 0.5, "dogs/1.jpg": 0.5, "dogs/2.jpg": 0.9}}
     assert accuracy.scored(record) == 0.75
+    assert [name for name, bad in accuracy.wrong(record).items() if bad] == ["cats/2.jpg"]
     assert accuracy.check_same_test({"a": [record]}) == 4
     with pytest.raises(measure.SideFailed, match="different test files"):
         accuracy.check_same_test({"a": [record], "b": [{"probs": {"cats/1.jpg": 0.2}}]})
@@ -155,6 +156,30 @@ def test_the_interval_is_students_t(module) -> None:
 
 def test_one_value_has_no_interval(module) -> None:
     assert module("summaries").t_interval([2.0]) == (2.0, -np.inf, np.inf)
+
+
+def test_an_accuracy_has_wilsons_interval(module) -> None:
+    for n_right, n in ((0, 7), (423, 500), (500, 500)):
+        expected = stats.binomtest(n_right, n).proportion_ci(method="wilson")
+        assert module("summaries").wilson(n_right, n) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_error_ratio_is_of_means_over_seeds_with_a_paired_interval(module) -> None:
+    ratio = module("summaries").error_ratio
+    random = np.random.default_rng(0)
+    names = [str(at) for at in range(400)]
+    ours = [dict(zip(names, random.random(400) < 0.1, strict=True)) for _ in range(2)]
+    worse = [{name: bad or random.random() < 0.1 for name, bad in ours[0].items()}]
+    found, low, high = ratio(worse, ours)
+    n_ours = sum(sum(each.values()) for each in ours) / 2
+    assert found == pytest.approx(sum(worse[0].values()) / n_ours)
+    assert 1 < low < found < high < 4
+    assert ratio(ours, ours) == (1, 1, 1)  # paired: the same pictures are drawn for both
+
+
+def test_no_error_at_all_still_gives_a_ratio(module) -> None:
+    none, one = {"a": False, "b": False}, {"a": True, "b": False}
+    assert module("summaries").error_ratio([one], [none])[0] == 2
 
 
 def test_ratios_are_taken_pair_by_pair(module) -> None:

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from fieldmark.config import (
     _RANGES,
+    PRESETS,
     Settings,
     check_ranges,
     from_tables,
+    preset,
     read,
     seconds,
+    sizes,
     to_toml,
 )
 from fieldmark.errors import ConfigError
@@ -33,6 +36,8 @@ def values_for(hint: Any, table: str, name: str) -> st.SearchStrategy[Any]:
     """Draw any value that a setting of this type and range may have."""
     if (table, name) == ("train", "time"):
         return durations
+    if (table, name) == ("train", "sizes"):
+        return st.sampled_from(["auto", "none", "48", "32,64", "8, 2048"])
     low, high = _RANGES.get((table, name), (0, 100))
     if hint is bool:
         return st.booleans()
@@ -261,3 +266,30 @@ def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
 
 def test_a_wrong_duration_is_refused_when_it_is_set() -> None:
     assert "'soon' is no duration" in refused("train", {"time": "soon"}).what
+
+
+def test_sizes_are_pixels_in_order() -> None:
+    assert (sizes("48,64"), sizes(" 8 ,2048"), sizes("none")) == ((48, 64), (8, 2048), ())
+
+
+@pytest.mark.parametrize("text", ["", "48;64", "48,", "7", "2049", "-8", "4_8", "48.0", "auto,8"])
+def test_what_are_no_sizes_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match="no list of picture sizes") as caught:
+        Settings().changed("train", {"sizes": text})
+    assert caught.value.code == "setting-type"
+    assert "48,64" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_changes_what_it_names_and_nothing_else(name: str) -> None:
+    found = preset(name)
+    assert found != Settings()
+    assert found == from_tables(PRESETS[name], Settings())
+    assert found.run == Settings().run
+
+
+def test_a_preset_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no preset 'slow'") as caught:
+        preset("slow")
+    assert caught.value.code == "preset-unknown"
+    assert caught.value.hint == "choose one of: fast, best"

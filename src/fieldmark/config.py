@@ -17,7 +17,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from fieldmark.errors import ConfigError
 
@@ -89,6 +89,9 @@ class TrainSettings:
     ema: float | Auto = "auto"
     """Decay per step of the averaged weights that are kept, in [0, 1); 0: no averaging."""
     augment: Literal["auto", "none", "light", "strong", "article"] = "auto"
+    sizes: str = "auto"
+    """Pixels each way while training, such as ``48,64``: each for an equal part of the steps.
+    ``none``: the network's size all the way. Only without FLATTEN; measured at the network's."""
     balance: Literal["none", "weights"] = "none"
     """``weights``: errors on rare classes count more."""
     threads: int | Auto = "auto"
@@ -151,6 +154,37 @@ class Settings:
         changed = dataclasses.replace(self, **{table: dataclasses.replace(old, **checked)})
         check_ranges(changed)
         return changed
+
+
+PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "fast": {"train": {"time": "5m"}},
+    "best": {"net": {"name": "residual"}, "train": {"time": "20m"}},
+}
+"""Named bundles of settings: name -> table -> values; everything else stays as it is by default.
+What two cores make of the minutes is measured in ``docs/decisions/003-tuned-recipe.md``."""
+
+
+def preset(name: str) -> Settings:
+    """Return the settings of a preset, to be changed further.
+
+    Raises
+    ------
+    ConfigError
+        Code ``preset-unknown``.
+
+    Examples
+    --------
+    >>> preset("fast").train.time
+    '5m'
+    """
+    if name not in PRESETS:
+        raise ConfigError(
+            f"There is no preset {name!r}.",
+            code="preset-unknown",
+            where="--preset",
+            hint=f"choose one of: {', '.join(PRESETS)}",
+        )
+    return from_tables(PRESETS[name], Settings())
 
 
 def read(path: Path, base: Settings | None = None) -> Settings:
@@ -220,6 +254,27 @@ def seconds(text: str) -> float:
     return float(match.group(1)) * {"s": 1, "m": 60, "h": 3600}[match.group(2)]
 
 
+def sizes(text: str) -> tuple[int, ...]:
+    """Read picture sizes in the order of training.
+
+    Examples
+    --------
+    >>> sizes("48, 64"), sizes("none")
+    ((48, 64), ())
+    """
+    if text.strip() == "none":
+        return ()
+    words = [word.strip() for word in text.split(",")]
+    if not all(word.isascii() and word.isdecimal() and 8 <= int(word) <= 2048 for word in words):
+        raise ConfigError(
+            f"{text!r} is no list of picture sizes.",
+            code="setting-type",
+            where="sizes",
+            hint="write 48,64: pixels each way, 8 to 2048; or none, or auto",
+        )
+    return tuple(int(word) for word in words)
+
+
 _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("split", "valid"): (0.01, 0.8),
     ("split", "test"): (0.01, 0.8),
@@ -260,6 +315,8 @@ def check_ranges(settings: Settings) -> None:
             )
     if settings.train.time:
         seconds(settings.train.time)
+    if settings.train.sizes != "auto":
+        sizes(settings.train.sizes)
 
 
 def _checked(owner: type, table: str, name: str, value: Any) -> Any:

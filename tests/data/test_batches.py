@@ -182,3 +182,30 @@ def test_ids_are_the_first_sixteen_digits() -> None:
     found = batches.ids_of(["ff" * 32, "00" * 7 + "01" + "ab" * 24])
     assert found.tolist() == [2**64 - 1, 1]
     assert found.dtype == np.uint64
+
+
+# --- picture sizes
+
+
+def test_each_batch_has_the_size_it_was_asked_for() -> None:
+    chosen = make(20)
+    shapes = [pixels.shape for pixels, _ in chosen.epoch(1, sizes=[6, 6, 10])]
+    assert shapes == [(8, 6, 6, 3), (8, 6, 6, 3), (4, 10, 10, 3)]
+
+
+def test_a_smaller_picture_is_made_of_the_same_example() -> None:
+    chosen = make(16)
+    usual = chosen.epoch(2)
+    for small, labels in chosen.epoch(2, sizes=[5, 6]):
+        pixels, same = next(usual)
+        assert (labels == same).all()
+        assert (small == augment.shrunk(pixels, *small.shape[1:3])).all()
+
+
+def test_changes_are_drawn_the_same_at_every_size() -> None:
+    """A flip of the whole picture, then made smaller, is a flip of the smaller one."""
+    flips = augment.Augmentation(flip=True)
+    chosen = make(24, augmentation=flips, pixels=make(24).pixels[:, :, :10].copy())
+    large, _ = joined(chosen)
+    small = np.concatenate([pixels for pixels, _ in chosen.epoch(0, sizes=[5, 5, 5])])
+    assert (small == augment.shrunk(large, 5, 5)).all()

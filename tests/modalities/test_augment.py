@@ -301,3 +301,20 @@ def test_the_picture_is_that_of_keras(case: dict[str, float]) -> None:
     # OpenCV 5 rounds once; OpenCV 4 also places positions on steps of 1/32 pixel.
     assert difference.mean() < 1
     assert np.percentile(difference, 99) < 4
+
+
+def test_a_shrunk_picture_is_the_average_of_each_area() -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (3, 24, 32, 3), dtype=np.uint8)
+    found = augment.shrunk(images, 6, 16)
+    means = images.reshape(3, 6, 4, 16, 2, 3).mean(axis=(2, 4))
+    assert found.shape == (3, 6, 16, 3)
+    assert np.abs(found - means).max() <= 0.5 + 1e-6
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shrinking_by_a_broken_factor_keeps_shape_type_and_brightness(channels: int) -> None:
+    images = np.repeat(smooth(60)[None, :, :, :channels], 2, axis=0)
+    found = augment.shrunk(images, 44, 52)
+    assert (found.shape, found.dtype) == ((2, 44, 52, channels), np.uint8)
+    assert found.mean() == pytest.approx(images.mean(), abs=1)

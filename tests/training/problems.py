@@ -37,6 +37,7 @@ RECIPE = Recipe(
     class_weights=None,
     ema=0.0,
     augment="none",
+    sizes=(),
     seed=0,
     threads=cores(),
 )

@@ -56,6 +56,7 @@ def test_article_is_the_tutorials_listing() -> None:
         class_weights=None,
         ema=0.0,
         augment="article",
+        sizes=(),
         seed=0,
         threads=2,
     )
@@ -176,7 +177,7 @@ def test_every_setting_of_training_is_in_a_recipe_or_decides_one() -> None:
     names = {each.name for each in dataclasses.fields(TrainSettings)}
     taken = names & {each.name for each in dataclasses.fields(Recipe)}
     assert names - taken == {"recipe", "time", "balance"}
-    assert taken == set(GIVEN)
+    assert taken == {*GIVEN, "sizes"}
 
 
 def test_neither_epochs_nor_time_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,3 +196,50 @@ def test_a_recipe_is_plain_json_values() -> None:
 def test_range_test_bounds_exist_for_every_optimizer_and_are_in_order() -> None:
     assert set(RATE_BOUNDS) == set(CONSTANT_RATE) == {"adam", "adamw", "sgd"}
     assert all(0 < low < high <= 1 for low, high in RATE_BOUNDS.values())
+
+
+# --- picture sizes
+
+FREE = dataclasses.replace(FACTS, sizes=(8, 96))
+
+
+@pytest.mark.parametrize(
+    ("possible", "sizes"),
+    [((8, 96), (64, 96)), ((8, 64), (40, 64)), ((80, 96), (80, 96)), ((0, 0), ()), ((64, 64), ())],
+)
+def test_tuned_begins_at_two_thirds_of_the_size_where_the_network_allows_it(
+    possible: tuple[int, int], sizes: tuple[int, ...]
+) -> None:
+    facts = dataclasses.replace(FACTS, sizes=possible)
+    assert resolve(train(), facts).sizes == sizes
+
+
+def test_the_article_keeps_one_size_unless_told() -> None:
+    assert resolve(train(recipe="article"), FREE).sizes == ()
+    assert resolve(train(recipe="article", sizes="32,48"), FREE).sizes == (32, 48)
+
+
+def test_given_sizes_win_and_none_is_the_networks_own() -> None:
+    assert resolve(train(sizes="48,48,80"), FREE).sizes == (48, 48, 80)
+    assert resolve(train(sizes="none"), FREE).sizes == ()
+
+
+@pytest.mark.parametrize(
+    ("possible", "words"),
+    [((0, 0), "one size only"), ((8, 64), "8 to 64 pixels"), ((52, 96), "52 to 96 pixels")],
+)
+def test_sizes_that_the_network_cannot_have_are_refused(
+    possible: tuple[int, int], words: str
+) -> None:
+    facts = dataclasses.replace(FACTS, sizes=possible)
+    with pytest.raises(ConfigError, match="cannot be trained on pictures of 48,96") as caught:
+        resolve(train(sizes="48,96"), facts)
+    assert caught.value.code == "setting-range"
+    assert words in caught.value.why
+    assert resolve(train(sizes="none"), facts).sizes == ()
+
+
+def test_recorded_sizes_resolve_to_the_same() -> None:
+    for asked in (train(), train(sizes="none"), train(sizes="32,40,48")):
+        used = dataclasses.replace(resolve(asked, FREE), lr=0.01)
+        assert resolve(recorded(asked, used), FREE) == used

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fieldmark.training.schedule import range_test_rates, rate, smoothed, suggest
+from fieldmark.training.schedule import (
+    range_test_rates,
+    rate,
+    size_at,
+    smoothed,
+    step_seconds,
+    suggest,
+)
 
 peaks = st.floats(1e-6, 10)
 lengths = st.integers(1, 400)
@@ -90,3 +97,29 @@ def test_the_suggested_rate_is_always_within_the_bounds(losses: list[float]) -> 
 
 def test_without_one_finite_loss_the_lowest_rate_is_suggested() -> None:
     assert suggest([0.1, 0.2], [math.nan, math.inf], low=0.003, high=0.1) == 0.003
+
+
+# --- picture sizes
+
+
+@given(st.lists(st.integers(8, 256), min_size=1, max_size=5), lengths)
+def test_sizes_come_in_their_order_each_for_an_equal_part(sizes: list[int], n: int) -> None:
+    parts = [step * len(sizes) // n for step in range(n)]
+    assert [size_at(sizes, step, n) for step in range(n)] == [sizes[part] for part in parts]
+    counts = [parts.count(part) for part in range(len(sizes))]
+    assert max(counts) - min(counts) <= 1
+
+
+def test_beyond_the_last_step_the_last_size_stays() -> None:
+    assert [size_at((32, 64), step, 4) for step in (3, 4, 400)] == [64, 64, 64]
+
+
+def test_the_seconds_of_a_step_are_the_mean_over_its_sizes_without_their_first() -> None:
+    spent = {32: [5.0, 1.0, 1.0, 1.0], 64: [9.0, 3.0, 3.0]}
+    assert step_seconds(spent, (32, 64)) == 2.0
+    assert step_seconds(spent, (32, 32, 32, 64)) == 1.5
+    assert step_seconds({48: [4.0, 2.0, 2.0]}, ()) == 2.0
+
+
+def test_a_size_that_was_not_reached_costs_as_much_per_pixel() -> None:
+    assert step_seconds({32: [1.0]}, (32, 64, 128)) == pytest.approx((1 + 4 + 16) / 3)

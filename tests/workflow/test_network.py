@@ -7,7 +7,9 @@ import pytest
 import fieldmark as fm
 from fieldmark.config import Settings
 from fieldmark.networks import CATALOGUE
-from fieldmark.workflow.choosing import MANY, choose, network_named
+from fieldmark.networks.parser import parse
+from fieldmark.networks.volumes import plan
+from fieldmark.workflow.choosing import MANY, _fits, choose, network_named, trainable_sizes
 
 LIST = "INPUT 16x16x3 -> CONV 4 3x3 -> RELU -> GAP -> FC"
 
@@ -102,3 +104,19 @@ def test_the_input_of_a_list_decides_how_files_are_decoded() -> None:
 def test_fit_is_stretch_unless_given(asked: str, used: str) -> None:
     settings = Settings().changed("data", {"fit": asked})
     assert choose(settings, n_classes=2, n_train=10).spec.fit == used
+
+
+@pytest.mark.parametrize(
+    ("layers", "sizes"),
+    [
+        ("INPUT 64x64x3 -> CONV 4 3x3 same -> GMP -> FC", (8, 64)),
+        ("INPUT 64x64x3 -> [CONV 4 5x5 -> POOL 2x2]*3 -> GAP -> FC", (36, 64)),
+        ("INPUT 64x64x3 -> CONV 4 3x3 same -> POOL 2x2 -> FC", (0, 0)),
+        ("INPUT 64x48x3 -> CONV 4 3x3 same -> GAP -> FC", (0, 0)),
+    ],
+)
+def test_a_network_without_flatten_can_be_trained_on_smaller_pictures(
+    layers: str, sizes: tuple[int, int]
+) -> None:
+    assert trainable_sizes(plan(parse(layers), 3)) == sizes
+    assert sizes[0] in (0, 8) or not _fits(plan(parse(layers), 3), sizes[0] - 1)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fieldmark.cli.options import Json, LabelFrom, Labels, Quiet
 from fieldmark.cli.progress import TrainingScreen
 from fieldmark.cli.screen import screen
+
+if TYPE_CHECKING:
+    from fieldmark.config import Settings
 
 AUTO = "auto"
 
@@ -22,6 +25,9 @@ def train(
     ] = "",
     net: Annotated[
         str, typer.Option(help="auto, a catalogue name, a layer list, or a file with one.")
+    ] = "",
+    preset: Annotated[
+        str, typer.Option(help="fast: 5 minutes, or best: 20; other options win over it.")
     ] = "",
     recipe: Annotated[str, typer.Option(help="tuned, or article: the tutorial's, exactly.")] = "",
     size: Annotated[str, typer.Option(help="Pixels each way, or auto.")] = "",
@@ -37,6 +43,9 @@ def train(
     lr: Annotated[str, typer.Option(help="Learning rate; auto: by a range test.")] = "",
     schedule: Annotated[str, typer.Option(help="constant, one-cycle or auto.")] = "",
     augment: Annotated[str, typer.Option(help="none, light, strong, article or auto.")] = "",
+    sizes: Annotated[
+        str, typer.Option(help="Pixels while training, such as 48,64; none, or auto.")
+    ] = "",
     balance: Annotated[str, typer.Option(help="none, or weights: rare classes count more.")] = "",
     val: Annotated[float | None, typer.Option(help="Share of the validation part.")] = None,
     test: Annotated[float | None, typer.Option(help="Share of the test part.")] = None,
@@ -62,12 +71,10 @@ def train(
 
     Example: fieldmark train flowers --net small --time 5m
     """
-    from fieldmark.config import Settings, read
     from fieldmark.errors import UsageError
     from fieldmark.workflow.training import train as train_workflow
 
     shown = screen().settle(as_json=json_, quiet=quiet)
-    settings = read(Path(config)) if config else Settings()
     tables: dict[str, dict[str, Any]] = {
         "data": {"labels": labels, "label_from": label_from, "fit": fit},
         "split": {"valid": val, "test": test},
@@ -83,15 +90,14 @@ def train(
             "lr": _number(lr),
             "schedule": schedule,
             "augment": augment,
+            "sizes": sizes,
             "balance": balance,
             "threads": _number(threads),
             "seed": seed,
         },
         "run": {"name": name, "out": out, "cache": False if no_cache else None},
     }
-    for table, values in tables.items():
-        given = {key: value for key, value in values.items() if value not in ("", None)}
-        settings = settings.changed(table, given)
+    settings = _settings(preset, config, tables)
     if not (folder or settings.data.folder):
         raise UsageError("No data folder is given.", code="usage", hint="fieldmark train FOLDER")
     watcher = TrainingScreen(shown)
@@ -111,6 +117,19 @@ def train(
             shown.result(str(path))
         shown.next("fieldmark predict latest PICTURES", "fieldmark evaluate latest OTHER_FOLDER")
     return 130 if watcher.interrupted else 0
+
+
+def _settings(preset: str, config: str, tables: dict[str, dict[str, Any]]) -> Settings:
+    """Lay the preset, the file and the options over each other: the later one wins."""
+    from fieldmark import config as configs
+
+    settings = configs.preset(preset) if preset else configs.Settings()
+    if config:
+        settings = configs.read(Path(config), settings)
+    for table, values in tables.items():
+        given = {key: value for key, value in values.items() if value not in ("", None)}
+        settings = settings.changed(table, given)
+    return settings
 
 
 def _number(text: str) -> int | float | str:

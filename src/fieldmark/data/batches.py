@@ -9,7 +9,7 @@ it stands.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,10 +98,18 @@ class Batches:
             return np.arange(len(self.rows))
         return rng.derive(self.seed, "order", epoch).permutation(len(self.rows))
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, *, sizes: Sequence[int] = ()) -> Iterator[Batch]:
         """Yield one epoch's batches: fresh arrays, made a few batches ahead.
 
         Stopping early is fine: closing the iterator ends its threads.
+
+        Parameters
+        ----------
+        epoch : int
+            0 for the first.
+        sizes : sequence of int, optional
+            Height and width of each batch, in pixels, at most those of ``pixels``. Pictures are
+            made smaller first and changed then, so that a change means the same at every size.
 
         Yields
         ------
@@ -115,7 +123,13 @@ class Batches:
 
         def make(start: int) -> Batch:
             chosen = order[start : start + self.batch_size]
-            return self._changed(pixels, chosen, epoch), self.labels[chosen].astype(np.int64)
+            shape = pixels.shape[1:3]
+            if sizes:
+                shape = (sizes[start // self.batch_size],) * 2
+            found = pixels[self.rows[chosen]]
+            if shape != found.shape[1:3]:
+                found = augment.shrunk(found, *shape)
+            return self._changed(found, chosen, epoch), self.labels[chosen].astype(np.int64)
 
         starts = range(0, len(order), self.batch_size)
         return map_ordered(make, starts, threads=self.threads, ahead=AHEAD)
@@ -123,18 +137,17 @@ class Batches:
     def _changed(
         self, pixels: NDArray[np.uint8], chosen: NDArray[np.int64], epoch: int
     ) -> NDArray[np.uint8]:
-        rows = self.rows[chosen]
         if self.augmentation is None:
-            return pixels[rows]
+            return pixels
         ids = self.ids[chosen]
         draws = rng.uniforms(self.seed, "augment", epoch, ids=ids, n_draws=augment.N_DRAWS)
         height, width = pixels.shape[1:3]
         matrices = augment.warp_matrices(self.augmentation, draws, height, width)
         gains, offsets = augment.colours(self.augmentation, draws)
-        out = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
-        for at, row in enumerate(rows.tolist()):
+        out = np.empty_like(pixels)
+        for at, picture in enumerate(pixels):
             augment.apply(
-                pixels[row],
+                picture,
                 matrices[at],
                 float(gains[at]),
                 float(offsets[at]),

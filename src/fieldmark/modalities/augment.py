@@ -205,6 +205,27 @@ def colours(
     return gain, 255.0 * augmentation.brightness * signed[:, 7] + 127.5 * (1.0 - gain)
 
 
+def shrunk(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Return pictures with fewer pixels, each the average of the area it stands for.
+
+    Parameters
+    ----------
+    images : uint8 array of shape (n, more rows, more columns, channels)
+    height, width : int
+        Wanted, in pixels.
+
+    Examples
+    --------
+    >>> shrunk(np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1), 2, 2).ravel().tolist()
+    [3, 5, 11, 13]
+    """
+    cv2 = opencv()
+    out = np.empty((len(images), height, width, images.shape[3]), np.uint8)
+    for image, small in zip(images, out, strict=True):
+        cv2.resize(image, (width, height), dst=small, interpolation=cv2.INTER_AREA)
+    return out
+
+
 _IDENTITY: Final = np.array([[1, 0, 0], [0, 1, 0]], np.float32).tobytes()
 
 

@@ -81,7 +81,7 @@ class TransposedDense(keras.layers.Layer):  # type: ignore[misc]
         return (shape[0], self.units)
 
 
-def build(plan: Plan, weights: Weights, *, seed: int = 0) -> keras.Model:
+def build(plan: Plan, weights: Weights, *, seed: int = 0, any_size: bool = False) -> keras.Model:
     """Build the model and give it its weights.
 
     Parameters
@@ -92,6 +92,8 @@ def build(plan: Plan, weights: Weights, *, seed: int = 0) -> keras.Model:
         :func:`fieldmark.networks.weights.initial`.
     seed : int, default=0
         For DROPOUT.
+    any_size : bool, default=False
+        Accept pictures of any height and width; only for a plan that is :attr:`Plan.size_free`.
 
     Returns
     -------
@@ -104,11 +106,12 @@ def build(plan: Plan, weights: Weights, *, seed: int = 0) -> keras.Model:
     BundleError
         Code ``weights-mismatch``.
     """
+    shape = (None, None, plan.input[2]) if any_size else plan.input
     if plan.entering is None:
-        pixels = keras.Input(plan.input, dtype="uint8", name="pixels")
+        pixels = keras.Input(shape, dtype="uint8", name="pixels")
         values = {"pixels": keras.layers.Rescaling(PIXEL_SCALE, name="scaled")(pixels)}
     else:
-        pixels = keras.Input(plan.input, dtype="float32", name="maps")
+        pixels = keras.Input(shape, dtype="float32", name="maps")
         values = {"pixels": pixels}
     for operation in operations(plan):
         read = [values[source] for source in operation.sources]

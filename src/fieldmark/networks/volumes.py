@@ -142,6 +142,11 @@ class Plan:
         return self.steps[-1].sources[0]
 
     @property
+    def size_free(self) -> bool:
+        """Whether the same weights fit pictures of other sizes: no FLATTEN, only GAP or GMP."""
+        return not any(isinstance(step.layer, Flatten) for step in self.steps)
+
+    @property
     def n_weights(self) -> int:
         """Numbers learned or kept, batch normalisation's averages included."""
         return sum(step.n_weights for step in self.steps)

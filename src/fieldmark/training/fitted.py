@@ -81,7 +81,8 @@ class Fitted:
     """What training leaves behind."""
 
     weights: dict[str, NDArray[np.float32]]
-    """Of the epoch with the lowest validation loss."""
+    """Of the last epoch where one cycle ran to its end; else of the one with the lowest validation
+    loss."""
     history: tuple[EpochDone, ...]
     stopped: Stopped
     recipe: Recipe | HeadRecipe

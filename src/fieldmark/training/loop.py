@@ -6,6 +6,7 @@ backend and thread count give byte-identical weights. Nothing is written to disk
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Iterator
@@ -36,7 +37,6 @@ from fieldmark.training.recipe import RATE_BOUNDS, Recipe
 from fieldmark.training.step import compile_step
 
 RANGE_TEST_STEPS: Final = 100
-PROBE_WARM_UP: Final = 5
 
 
 def fit(
@@ -100,7 +100,8 @@ class _Loop:
         self.plan = self.start.plan
         first = self.start.weights
         start = weights.initial(self.plan, seed=self.recipe.seed) if first is None else first
-        self.model = keras_model.build(self.plan, start, seed=self.recipe.seed)
+        grows = bool(self.recipe.sizes)
+        self.model = keras_model.build(self.plan, start, seed=self.recipe.seed, any_size=grows)
         keras_model.freeze(self.model, self.start.frozen)
         self.train_step = compile_step(self.model, self.plan, self.recipe)
         self.draws = [(state, state.numpy().copy()) for state in _draw_states(self.model)]
@@ -111,13 +112,15 @@ class _Loop:
         self.average = WeightAverage(self.recipe.ema) if self.recipe.ema else None
 
     def _range_test(self, n_steps: int) -> float:
-        """Train with growing rates; return the seconds a step takes."""
+        """Train with growing rates, through all sizes; return the seconds a step takes."""
         rates = schedule.range_test_rates(n_steps)
         losses: list[float] = []
-        clock: list[float] = []
-        for rate, (pixels, labels) in zip(rates, _endless(self.train), strict=False):
+        clock = [time.monotonic()]
+        spent: dict[int, list[float]] = {}
+        for rate, (pixels, labels) in zip(rates, self._endless(n_steps), strict=False):
             loss, _ = self._train_on(pixels, labels, rate)
             clock.append(time.monotonic())
+            spent.setdefault(pixels.shape[1], []).append(clock[-1] - clock[-2])
             losses.append(loss)
             self.listen(Progress(stage="lr", done=len(losses), total=n_steps, loss=loss))
             if not math.isfinite(loss) or (len(losses) > 10 and loss > 4 * min(losses)):
@@ -127,8 +130,7 @@ class _Loop:
             chosen = schedule.suggest(rates, losses, low=low, high=high)
             self.range_test = RangeTest(tuple(rates[: len(losses)]), tuple(losses), chosen)
             self.listen(RateFound(lr=chosen))
-        warm = clock[min(PROBE_WARM_UP, len(clock) - 1) :]
-        return (warm[-1] - warm[0]) / max(len(warm) - 1, 1)
+        return schedule.step_seconds(spent, self.recipe.sizes)
 
     def _reset(self, start: Weights) -> None:
         keras_model.write_weights(self.model, self.plan, start)
@@ -143,8 +145,9 @@ class _Loop:
         if recipe.lr is None and self.range_test is not None:
             recipe = replace(recipe, lr=self.range_test.chosen)
         if recipe.epochs is None:
-            # Validation runs forward only: about a third of a training step for each batch.
-            epoch_s = step_s * (self._steps_per_epoch() + self.valid.n_batches / 3)
+            # Validation runs forward only: about a third of a training step for as many pictures.
+            n_valid = len(self.valid.rows) / self.train.batch_size
+            epoch_s = step_s * (self._steps_per_epoch() + n_valid / 3)
             left = (recipe.time_s or 0.0) - (time.monotonic() - self.started)
             recipe = replace(recipe, epochs=max(1, int(0.95 * left / max(epoch_s, 1e-6))))
         self.recipe = recipe
@@ -156,7 +159,7 @@ class _Loop:
         """Run the epochs; keep the best; say why it ended."""
         epochs = self.recipe.epochs or 1
         n_steps = epochs * self._steps_per_epoch()
-        batches = _endless(self.train)
+        batches = self._endless(n_steps)
         stopped: Stopped | None = None
         for epoch in range(1, epochs + 1):
             before = time.monotonic()
@@ -188,6 +191,12 @@ class _Loop:
             stopped = self._why_stop(epoch, epochs)
             if stopped:
                 break
+        if stopped is None and self.recipe.schedule == "one-cycle":
+            # The rate has come down: the end is where one cycle is good, and no epoch is picked
+            # by a validation part it then would have seen.
+            last = self._kept()
+            if _finite(last):
+                self.best, self.best_epoch = last, epochs
         ended = stopped or self._stopped("done", f"All {epochs} epochs are done.")
         self.listen(ended)
         return self._finish(ended)
@@ -214,6 +223,15 @@ class _Loop:
                 break
         loss, accuracy = (sums / n).tolist()
         return loss, accuracy, rate
+
+    def _endless(self, n_steps: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        """Yield batches for ever, each of the size that its step of ``n_steps`` asks for."""
+        sizes = self.recipe.sizes
+        n = self.train.n_batches
+        for epoch in itertools.count():
+            steps = range(epoch * n, (epoch + 1) * n)
+            each = [schedule.size_at(sizes, step, n_steps) for step in steps] if sizes else []
+            yield from self.train.epoch(epoch, sizes=each)
 
     def _train_on(
         self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], rate: float
@@ -291,7 +309,7 @@ class _Loop:
 
     def _finish(self, stopped: Stopped) -> Fitted:
         keras_model.write_weights(self.model, self.plan, self.best)
-        first, labels = next(iter(self.train.epoch(0)))
+        first, labels = next(self._endless(1))
         # Spread over the part: its order is the files', so the first ones are of one class.
         n = len(self.valid.rows)
         spread = np.unique(np.linspace(0, n - 1, min(n, N_PROOF)).astype(np.int64))
@@ -346,10 +364,3 @@ def _draw_states(model: keras.Model) -> list[Any]:
 def _finite(found: Weights) -> bool:
     """Look at the weights themselves: a RELU turns NaN into 0, so the loss need not show it."""
     return all(bool(np.isfinite(array).all()) for array in found.values())
-
-
-def _endless(batches: Batches) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    epoch = 0
-    while True:
-        yield from batches.epoch(epoch)
-        epoch += 1

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from fieldmark.config import Settings, TrainSettings, seconds
+from fieldmark.config import Settings, TrainSettings, seconds, sizes
 from fieldmark.errors import ConfigError
 from fieldmark.training.schedule import Schedule
 
@@ -25,6 +25,9 @@ class Facts:
     class_counts: tuple[int, ...]
     """Training examples per class."""
     cores: int
+    sizes: tuple[int, int] = (0, 0)
+    """Smallest and largest picture the network can be trained on, pixels each way; 0: it has one
+    size only."""
 
     @property
     def n_train(self) -> int:
@@ -54,6 +57,8 @@ class Recipe:
     """One per class, averaging 1 over the training examples."""
     ema: float
     augment: str
+    sizes: tuple[int, ...]
+    """Pixels each way while training, each for an equal part of the steps; empty: the network's."""
     seed: int
     threads: int
 
@@ -124,6 +129,9 @@ def resolve_head(
 RATE_BOUNDS: Final = {"adam": (1e-3, 1e-2), "adamw": (3e-3, 1e-2), "sgd": (2e-2, 4e-1)}
 """Peak rates that a range test may choose, by optimizer."""
 
+FIRST_SIZE: Final = 2 / 3
+"""Of the network's own size, for the first half of the steps."""
+
 CONSTANT_RATE: Final = {"adam": 1e-3, "adamw": 1e-3, "sgd": 2e-2}
 """Rates for a schedule without a peak, by optimizer."""
 
@@ -187,6 +195,7 @@ def resolve(settings: Settings, facts: Facts) -> Recipe:
         chosen["lr"] = CONSTANT_RATE[chosen["optimizer"]]
     recipe = Recipe(
         **chosen,
+        sizes=_sizes(train, facts),
         steps_per_epoch=train.steps_per_epoch,
         time_s=seconds(train.time) if train.time else None,
         class_weights=_class_weights(facts.class_counts) if train.balance == "weights" else None,
@@ -210,7 +219,26 @@ def recorded(settings: Settings, recipe: Recipe | HeadRecipe) -> Settings:
         for each in dataclasses.fields(TrainSettings)
         if hasattr(recipe, each.name) and getattr(recipe, each.name) is not None
     }
+    values["sizes"] = ",".join(map(str, recipe.sizes)) or "none"
     return settings.changed("train", values)
+
+
+def _sizes(train: TrainSettings, facts: Facts) -> tuple[int, ...]:
+    low, high = facts.sizes
+    if train.sizes == "auto":
+        small = max(round(high * FIRST_SIZE / 8) * 8, low)
+        return (small, high) if train.recipe == "tuned" and 0 < small < high else ()
+    asked = sizes(train.sizes)
+    if asked and not (low <= min(asked) and max(asked) <= high):
+        possible = f"{low} to {high} pixels are possible" if high else "it has one size only"
+        raise ConfigError(
+            f"The network cannot be trained on pictures of {train.sizes} pixels.",
+            code="setting-range",
+            where="[train] sizes",
+            why=f"With its weights, {possible}; a network that ends in GAP or GMP has many.",
+            hint="--sizes none, or a larger --size",
+        )
+    return asked
 
 
 def _given(value: Any, default: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 Schedule = Literal["constant", "one-cycle"]
@@ -42,6 +43,49 @@ def rate(schedule: Schedule, peak: float, step: int, n_steps: int) -> float:
         return peak * (0.05 + 0.95 * step / warm)
     share = (step - warm) / max(last - warm, 1)
     return peak * (0.001 + 0.999 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def size_at(sizes: Sequence[int], step: int, n_steps: int) -> int:
+    """Return the picture size of one step: each of ``sizes`` gets an equal part of the steps.
+
+    Small pictures cost less and show most of what there is to learn early on; the last part is for
+    detail. A size may stand there twice to last longer.
+
+    References
+    ----------
+    Howard, "Training Imagenet in 3 hours for USD 25", fast.ai, 2018; Tan and Le, "EfficientNetV2",
+    2021, arXiv:2104.00298, section 4.
+
+    Examples
+    --------
+    >>> [size_at((32, 32, 64), step, 6) for step in range(6)]
+    [32, 32, 32, 32, 64, 64]
+    """
+    part = step * len(sizes) // max(n_steps, 1)
+    return sizes[min(part, len(sizes) - 1)]
+
+
+def step_seconds(spent: Mapping[int, Sequence[float]], sizes: Sequence[int]) -> float:
+    """Return what a step of a whole training takes, from a few steps at each of its sizes.
+
+    Parameters
+    ----------
+    spent : mapping of int to sequence of float
+        Seconds of single steps by picture size; the median counts, because the first step of a size
+        also builds its graph.
+    sizes : sequence of int
+        As for :func:`size_at`; empty: all steps are of one size. A size that was not reached is
+        taken to cost as much per pixel as the largest one that was.
+
+    Examples
+    --------
+    >>> step_seconds({32: [9.0, 0.01, 0.01]}, (32, 64))
+    0.025
+    """
+    medians = {size: statistics.median(each) for size, each in spent.items()}
+    largest = max(medians)
+    pixel_s = medians[largest] / largest**2
+    return statistics.fmean(medians.get(size, pixel_s * size**2) for size in sizes or (largest,))
 
 
 def range_test_rates(n_steps: int, low: float = 1e-5, high: float = 1.0) -> list[float]:

@@ -69,17 +69,21 @@ def _tensorflow_step(model: keras.Model, loss: keras.losses.Loss) -> TrainStep:
         model.optimizer.apply(tape.gradient(value, variables), variables)
         return value, tf.reduce_mean(_right(wanted, logits))
 
-    # Any number of examples: the last batch of an epoch is smaller and must not be traced anew.
-    signature = [
-        tf.TensorSpec((None, *model.input_shape[1:]), model.inputs[0].dtype),
-        tf.TensorSpec((None, model.output_shape[1]), tf.float32),
-    ]
-    rate_spec = tf.TensorSpec((), tf.float32)
-    weighted = tf.function(graph, input_signature=[*signature, tf.TensorSpec((None,)), rate_spec])
-    plain = tf.function(
-        lambda pixels, wanted, rate: graph(pixels, wanted, None, rate),
-        input_signature=[*signature, rate_spec],
-    )
+    def traced(height: int, width: int) -> tuple[Any, Any]:
+        # Any number of examples: the last batch of an epoch is smaller and must not be traced anew.
+        signature = [
+            tf.TensorSpec((None, height, width, model.input_shape[3]), model.inputs[0].dtype),
+            tf.TensorSpec((None, model.output_shape[1]), tf.float32),
+        ]
+        rate = tf.TensorSpec((), tf.float32)
+        weighted = tf.function(graph, input_signature=[*signature, tf.TensorSpec((None,)), rate])
+        plain = tf.function(
+            lambda pixels, wanted, rate: graph(pixels, wanted, None, rate),
+            input_signature=[*signature, rate],
+        )
+        return weighted, plain
+
+    by_size: dict[tuple[int, ...], tuple[Any, Any]] = {}
 
     def step(
         pixels: NDArray[np.uint8],
@@ -87,6 +91,10 @@ def _tensorflow_step(model: keras.Model, loss: keras.losses.Loss) -> TrainStep:
         weight: NDArray[np.float32] | None,
         rate: float,
     ) -> tuple[float, float]:
+        size = pixels.shape[1:3]
+        if size not in by_size:
+            by_size[size] = traced(*size)
+        weighted, plain = by_size[size]
         if weight is None:
             value, accuracy = plain(pixels, wanted, rate)
         else:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from fieldmark.config import Settings
-from fieldmark.errors import UsageError
+from fieldmark.errors import LayerListError, UsageError
 from fieldmark.modalities.base import Fit, InputSpec
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layers import Network
@@ -97,6 +97,36 @@ def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
     fit = _fit(settings, pretrained=made.backbone is not None)
     spec = InputSpec(height=height, width=width, channels=channels, fit=fit)
     return Choice(named, made, spec, why)
+
+
+def trainable_sizes(made: Plan) -> tuple[int, int]:
+    """Return the smallest and the largest picture that the plan's weights fit: square, in pixels.
+
+    The largest is the plan's own. (0, 0): there is no other size, because something is flattened.
+
+    Examples
+    --------
+    >>> head = "INPUT 64x64x3 -> CONV 8 5x5 -> POOL 2x2"
+    >>> trainable_sizes(plan(parse(f"{head} -> GAP -> FC"), 2))
+    (8, 64)
+    >>> trainable_sizes(plan(parse(f"{head} -> FC"), 2))
+    (0, 0)
+    """
+    height, width, _ = made.input
+    if not made.size_free or height != width:
+        return 0, 0
+    smallest = height
+    while smallest > 8 and _fits(made, smallest - 1):
+        smallest -= 1
+    return smallest, height
+
+
+def _fits(made: Plan, size: int) -> bool:
+    try:
+        plan(resized(made.network, size, size), made.n_classes)
+    except LayerListError:
+        return False
+    return True
 
 
 def _fit(settings: Settings, *, pretrained: bool) -> Fit:

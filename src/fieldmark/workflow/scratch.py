@@ -13,7 +13,7 @@ from fieldmark.modalities.augment import AUGMENTATIONS
 from fieldmark.training import backend, events
 from fieldmark.training.fitted import Fitted, Start
 from fieldmark.training.recipe import Facts, Recipe, resolve
-from fieldmark.workflow.choosing import Choice
+from fieldmark.workflow.choosing import Choice, trainable_sizes
 from fieldmark.workflow.finishing import Trained, labels_of, positions
 from fieldmark.workflow.interrupt import Interrupt
 from fieldmark.workflow.session import FEATURE_SHARE, Session
@@ -31,7 +31,7 @@ def from_scratch(session: Session, manifest: Manifest, choice: Choice) -> Traine
     """
     backend.chosen()
     decoded = decode(session, manifest, choice)
-    recipe = _recipe(session, decoded.manifest)
+    recipe = _recipe(session, decoded.manifest, choice)
     folder = session.begin(decoded.manifest)
     session.planned(choice, recipe)
     fitted = fit(session, Start(choice.plan), decoded, recipe)
@@ -88,6 +88,10 @@ def batches(decoded: Decoded, part: Split, batch: int, recipe: Recipe) -> Batche
     )
 
 
-def _recipe(session: Session, manifest: Manifest) -> Recipe:
-    counts = tuple(manifest.counts("train").values())
-    return resolve(session.settings, Facts(class_counts=counts, cores=session.threads))
+def _recipe(session: Session, manifest: Manifest, choice: Choice) -> Recipe:
+    facts = Facts(
+        class_counts=tuple(manifest.counts("train").values()),
+        cores=session.threads,
+        sizes=trainable_sizes(choice.plan),
+    )
+    return resolve(session.settings, facts)
