@@ -109,7 +109,8 @@ class HeadSettings:
     folds: int = 5
     """Of the cross-validation that chooses its regularisation, 2 to 20."""
     copies: int | Auto = "auto"
-    """Warped copies of each training picture; ``auto``: 4 for classes with fewer than 50, else 0."""
+    """Warped copies of each training picture; ``auto``: 4 for classes with fewer than 50, and for
+    all where cross-validation leaves many errors and says that copies help."""
     fine_tune: Literal["auto", "none", "blocks", "all"] = "auto"
     """``blocks``: train the last blocks too, from the solved head; ``all``: then every layer."""
     engine: Literal["auto", "onnxruntime", "openvino"] = "auto"

@@ -11,6 +11,7 @@ from fieldmark.training.events import (
     DataChecked,
     EpochDone,
     Event,
+    FineTuned,
     HeadSolved,
     Planned,
     Progress,
@@ -24,6 +25,7 @@ _STAGES = {
     "hash": "reading",
     "decode": "decoding",
     "features": "features",
+    "activations": "frozen layers",
     "load": "loading Keras",
     "lr": "range test",
     "epoch": "epoch",
@@ -89,6 +91,8 @@ class TrainingScreen:
                 return [f"Learning rate {event.lr:.2g} (range test)"]
             case HeadSolved():
                 return [_head_line(event)]
+            case FineTuned():
+                return [_fine_tuned_line(event)]
             case EpochDone():
                 return self._epoch_lines(event)
             case StopRequested():
@@ -199,6 +203,16 @@ def _head_line(event: HeadSolved) -> str:
         f"features; {event.n_folds}-fold cross-validation of the training part: "
         f"{rate:.1f} % ({low:.1f} to {high:.1f}, {event.n:,} pictures)"
     )
+
+
+def _fine_tuned_line(event: FineTuned) -> str:
+    layers = "every layer" if event.what == "all" else "the last blocks"
+    change = (
+        f"{100 * event.accuracy_before:.1f} to {100 * event.accuracy:.1f} %, log loss "
+        f"{event.log_loss_before:.3f} to {event.log_loss:.3f} ({event.n:,} validation pictures)"
+    )
+    kept = "kept" if event.kept else "not better, so what it started from is kept"
+    return f"Fine-tuned {layers}: {change}; {kept}."
 
 
 def _data_lines(event: DataChecked) -> list[str]:

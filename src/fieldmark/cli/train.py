@@ -46,6 +46,18 @@ def train(
     sizes: Annotated[
         str, typer.Option(help="Pixels while training, such as 48,64; none, or auto.")
     ] = "",
+    fine_tune: Annotated[
+        bool, typer.Option("--fine-tune", help="Train the last blocks of a backbone too.")
+    ] = False,
+    fine_tune_all: Annotated[
+        bool, typer.Option("--fine-tune-all", help="Then every layer of it: slow.")
+    ] = False,
+    engine: Annotated[
+        str, typer.Option(help="For a backbone: onnxruntime, openvino or auto.")
+    ] = "",
+    copies: Annotated[
+        str, typer.Option(help="Warped copies of each picture for a head, or auto.")
+    ] = "",
     balance: Annotated[str, typer.Option(help="none, or weights: rare classes count more.")] = "",
     val: Annotated[float | None, typer.Option(help="Share of the validation part.")] = None,
     test: Annotated[float | None, typer.Option(help="Share of the test part.")] = None,
@@ -68,6 +80,9 @@ def train(
 
     The test part is read once, after every choice has been made. Ctrl-C ends the epoch, keeps the
     best one and measures it; Ctrl-C again quits at once.
+
+    Without --net, a head is solved on the features of a pretrained backbone: seconds, and no
+    training backend. --fine-tune trains its last blocks too.
 
     Example: fieldmark train flowers --net small --time 5m
     """
@@ -94,6 +109,11 @@ def train(
             "balance": balance,
             "threads": _number(threads),
             "seed": seed,
+        },
+        "head": {
+            "fine_tune": "all" if fine_tune_all else "blocks" if fine_tune else None,
+            "engine": engine,
+            "copies": _number(copies),
         },
         "run": {"name": name, "out": out, "cache": False if no_cache else None},
     }

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,9 @@ class Batches:
     [[0, 1], [0]]
     """
 
-    pixels: NDArray[np.uint8]
-    """Shape (n_rows, height, width, channels); memory-mapped or not; not changed."""
+    pixels: NDArray[Any]
+    """Shape (n_rows, height, width, channels), uint8; memory-mapped or not; not changed. Without
+    augmentation it may hold other numbers, such as what frozen layers made of the pictures."""
     rows: NDArray[np.int64]
     """Shape (n_examples,): where in ``pixels`` each example stands."""
     labels: NDArray[np.int64]

@@ -58,7 +58,8 @@ class Decoded:
     manifest: Manifest
     pixels: Pixels
     """Read-only, shape (n_rows, height, width, channels); memory-mapped, one row per distinct
-    content, or decoded when looked at. Rows of contents that could not be read are 0 and never referred to."""
+    content, or decoded when looked at. Rows of contents that could not be read are 0 and never
+    referred to."""
     rows: NDArray[np.int64]
     """Shape (n_examples,): the row of each of the manifest's examples."""
 

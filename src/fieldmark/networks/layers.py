@@ -158,7 +158,7 @@ class Dense(_Read):
 
 @dataclass(frozen=True, slots=True)
 class Backbone(_Read):
-    """BACKBONE: a network that has been trained on other pictures, up to the features it ends in."""
+    """BACKBONE: a network that was trained on other pictures, up to the features it ends in."""
 
     source: str
     """A name of :data:`~fieldmark.networks.backbones.BACKBONES`, ``keras:Name``, ``onnx:FILE``."""

@@ -48,6 +48,15 @@ def chosen() -> Backend:
     return name
 
 
+def available() -> bool:
+    """Whether something is installed that can train by gradients."""
+    try:
+        chosen()
+    except MissingExtra:
+        return False
+    return True
+
+
 def prepare(threads: int) -> Backend:
     """Import Keras with its backend, pinned to ``threads`` threads and to deterministic kernels.
 

@@ -34,7 +34,7 @@ class Progress(Event):
 
     name: ClassVar[str] = "progress"
     stage: str
-    """``hash``, ``decode``, ``features``, ``load`` (Keras), ``lr``, ``epoch``."""
+    """``hash``, ``decode``, ``features``, ``activations``, ``load`` (Keras), ``lr``, ``epoch``."""
     done: int
     total: int
     loss: float | None = None
@@ -113,6 +113,22 @@ class HeadSolved(Event):
     n: int
     """Training pictures it was cross-validated on."""
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FineTuned(Event):
+    """One step of fine-tuning is measured on the validation part, and kept or undone."""
+
+    name: ClassVar[str] = "fine_tuned"
+    what: str
+    """``blocks`` or ``all``."""
+    kept: bool
+    accuracy_before: float
+    accuracy: float
+    log_loss_before: float
+    log_loss: float
+    n: int
+    """Validation pictures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

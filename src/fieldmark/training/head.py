@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from typing import Any
+
 import numpy as np
-from scipy.optimize import minimize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -327,6 +327,11 @@ class _Loop:
         )
 
 
+def answers(plan: Plan, given: Weights, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what the Keras model with these weights answers: logits (n, n_classes)."""
+    return answer(keras_model.build(plan, given), pixels)
+
+
 def targets(labels: NDArray[np.int64], plan: Plan) -> NDArray[np.float32]:
     """Return what the loss compares with: (n, 1) of 0 and 1 for a sigmoid, else one-hot rows."""
     if plan.n_outputs == 1:

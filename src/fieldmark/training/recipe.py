@@ -212,6 +212,25 @@ def resolve(settings: Settings, facts: Facts) -> Recipe:
     return recipe
 
 
+_FINE_TUNED: Final[dict[str, dict[str, Any]]] = {
+    "blocks": {"lr": 3e-4, "epochs": 6, "augment": "none"},
+    "all": {"lr": 1e-4, "epochs": 4, "augment": "light"},
+}
+"""What differs from ``tuned`` when weights are good already: small steps, few epochs."""
+
+
+def resolve_fine_tuning(settings: Settings, facts: Facts, what: Literal["blocks", "all"]) -> Recipe:
+    """Decide how a solved head is trained on; a given value wins, as for :func:`resolve`."""
+    asked = settings.train
+    defaults = {
+        name: value for name, value in _FINE_TUNED[what].items() if getattr(asked, name) == "auto"
+    }
+    tuned = settings.changed(
+        "train", defaults | {"ema": _given(asked.ema, 0.99), "recipe": "tuned"}
+    )
+    return resolve(tuned, facts)
+
+
 def recorded(settings: Settings, recipe: Recipe | HeadRecipe) -> Settings:
     """Return the settings with every ``auto`` of training replaced by what was used."""
     values = {
@@ -219,7 +238,8 @@ def recorded(settings: Settings, recipe: Recipe | HeadRecipe) -> Settings:
         for each in dataclasses.fields(TrainSettings)
         if hasattr(recipe, each.name) and getattr(recipe, each.name) is not None
     }
-    values["sizes"] = ",".join(map(str, recipe.sizes)) or "none"
+    if isinstance(recipe, Recipe):
+        values["sizes"] = ",".join(map(str, recipe.sizes)) or "none"
     return settings.changed("train", values)
 
 

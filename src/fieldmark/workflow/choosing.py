@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from fieldmark.config import Settings
 from fieldmark.errors import LayerListError, UsageError
@@ -19,6 +19,16 @@ BACKBONE: Final = "efficientnet-lite0"
 """What ``auto`` starts from."""
 MANY: Final = 20_000
 """Training pictures from which ``auto`` takes the slower network."""
+ENOUGH: Final = 0.99
+"""Cross-validated accuracy above which a solved head is left as it is."""
+POOR: Final = 0.5
+"""Share of what the most frequent class leaves wrong that features must get right."""
+MANY_FOR_SCRATCH: Final = 1_000
+FEW_TO_TUNE: Final = 20
+"""Pictures of the rarest class; with fewer, fine-tuning learns them by heart."""
+TUNING_S_PER_GIGA: Final = 0.15
+"""Seconds of fine-tuning per training picture and billion multiply-adds of the network: measured
+on two cores, all epochs together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,7 @@ def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
     elif name == "auto" and is_installed(BACKBONE):
         name, why = "features", f"pretrained features, {n_train:,} training pictures"
     elif name == "auto":
-        name = "residual" if n_train >= MANY else "small"
+        name = scratch_name(n_train)
         few = "at least" if n_train >= MANY else "fewer than"
         why = f"{n_train:,} training pictures are {few} {MANY:,}; from scratch"
     size = None if net.size == "auto" else net.size
@@ -97,6 +107,61 @@ def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
     fit = _fit(settings, pretrained=made.backbone is not None)
     spec = InputSpec(height=height, width=width, channels=channels, fit=fit)
     return Choice(named, made, spec, why)
+
+
+Way = Literal["head", "blocks", "scratch"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known once the head is solved."""
+
+    cv_accuracy: float
+    """Of the solved head, cross-validated on the training part, in [0, 1]."""
+    majority: float
+    """Share of the most frequent class in the training part."""
+    n_train: int
+    smallest: int
+    """Training examples of the rarest class."""
+    has_backend: bool
+    """Whether something is installed that can train by gradients."""
+    left_s: float | None
+    """Seconds of the time budget that are left; None: no budget was given."""
+    multiply_adds: int
+    """Of the whole network, for one picture."""
+
+
+def decide(known: Known) -> tuple[Way, str]:
+    """Choose between the solved head, fine-tuning and a start from scratch; say why in a line.
+
+    Examples
+    --------
+    >>> known = Known(cv_accuracy=0.998, majority=0.5, n_train=2_470, smallest=1_235,
+    ...               has_backend=True, left_s=600.0, multiply_adds=384_000_000)
+    >>> decide(known)
+    ('head', 'solved head: 99.8 % across folds leaves little to fine-tune')
+    """
+    rate = f"{100 * known.cv_accuracy:.1f} % across folds"
+    if known.left_s is None:
+        return "head", f"solved head: {rate} in seconds; --time or --fine-tune may add to it"
+    if not known.has_backend:
+        return "head", f"solved head: {rate}; no backend is installed that could train more"
+    if known.cv_accuracy >= ENOUGH:
+        return "head", f"solved head: {rate} leaves little to fine-tune"
+    gained = (known.cv_accuracy - known.majority) / max(1 - known.majority, 1e-9)
+    if gained < POOR and known.n_train >= MANY_FOR_SCRATCH and known.left_s >= 60:
+        return "scratch", f"from scratch: the pretrained features reach only {rate}"
+    if known.smallest < FEW_TO_TUNE:
+        return "head", f"solved head: {known.smallest} pictures of a class are few to fine-tune on"
+    needed = TUNING_S_PER_GIGA * known.n_train * known.multiply_adds / 1e9
+    if needed > known.left_s:
+        return "head", f"solved head: fine-tuning would take about {needed:.0f} s more than is left"
+    return "blocks", f"fine-tuned from a solved head: {rate}, and there is time"
+
+
+def scratch_name(n_train: int) -> str:
+    """Return the network of the catalogue to train from scratch."""
+    return "residual" if n_train >= MANY else "small"
 
 
 def trainable_sizes(made: Plan) -> tuple[int, int]:

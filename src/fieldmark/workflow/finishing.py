@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,7 +15,7 @@ from fieldmark import bundle as bundles
 from fieldmark import runs
 from fieldmark.config import Settings, to_toml
 from fieldmark.data.cache import Decoded
-from fieldmark.data.manifest import Manifest, Split
+from fieldmark.data.manifest import Manifest
 from fieldmark.evaluation import report as reports
 from fieldmark.export import Exported, export
 from fieldmark.inference.predictor import Predictor
@@ -29,6 +28,7 @@ from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import split_seed
 from fieldmark.workflow.facts import RunFacts
+from fieldmark.workflow.parts import labels_of, positions
 from fieldmark.workflow.run import Run
 from fieldmark.workflow.session import Session
 
@@ -80,17 +80,6 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     unnamed.replace(folder.bundle)
     session.listen(finished)
     return Run(folder.path)
-
-
-def positions(manifest: Manifest, part: Split) -> NDArray[np.int64]:
-    """Return where the examples of one part stand in the manifest."""
-    return np.flatnonzero([example.split == part for example in manifest.examples])
-
-
-def labels_of(manifest: Manifest) -> NDArray[np.int64]:
-    """Return the class index of every example."""
-    index = {name: at for at, name in enumerate(manifest.classes)}
-    return np.array([index[example.label] for example in manifest.examples], np.int64)
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from fieldmark.data import cache
-from fieldmark.data.batches import Batches, ids_of
-from fieldmark.data.cache import CacheSettings, Decoded
-from fieldmark.data.manifest import Manifest, Split
-from fieldmark.modalities import MODALITIES
-from fieldmark.modalities.augment import AUGMENTATIONS
-from fieldmark.training import backend, events
-from fieldmark.training.fitted import Fitted, Start
+from fieldmark.data.manifest import Manifest
+from fieldmark.training import backend
+from fieldmark.training.fitted import Start
 from fieldmark.training.recipe import Facts, Recipe, resolve
 from fieldmark.workflow.choosing import Choice, trainable_sizes
-from fieldmark.workflow.finishing import Trained, labels_of, positions
-from fieldmark.workflow.interrupt import Interrupt
-from fieldmark.workflow.session import FEATURE_SHARE, Session
-
-VALID_BATCH = 256
+from fieldmark.workflow.finishing import Trained
+from fieldmark.workflow.fitting import VALID_BATCH, batches, decode, fit_loop
+from fieldmark.workflow.session import Session
 
 
 def from_scratch(session: Session, manifest: Manifest, choice: Choice) -> Trained:
@@ -34,58 +25,12 @@ def from_scratch(session: Session, manifest: Manifest, choice: Choice) -> Traine
     recipe = _recipe(session, decoded.manifest, choice)
     folder = session.begin(decoded.manifest)
     session.planned(choice, recipe)
-    fitted = fit(session, Start(choice.plan), decoded, recipe)
+    given = (
+        batches(decoded, "train", recipe.batch, recipe),
+        batches(decoded, "valid", VALID_BATCH, recipe),
+    )
+    fitted = fit_loop(session, Start(choice.plan), given, recipe)
     return Trained(folder, choice, decoded, fitted)
-
-
-def decode(session: Session, manifest: Manifest, choice: Choice) -> Decoded:
-    """Decode every picture into the cache."""
-    settings = session.settings.run
-    given = CacheSettings(
-        enabled=settings.cache,
-        limit_bytes=int(settings.cache_gb * 1e9 * (1 - FEATURE_SHARE)),
-        threads=session.threads,
-    )
-
-    def said(done: int, total: int) -> None:
-        session.progress("decode", done, total)
-
-    return cache.decode(manifest, MODALITIES["image"], choice.spec, settings=given, progress=said)
-
-
-def fit(session: Session, start: Start, decoded: Decoded, recipe: Recipe) -> Fitted:
-    """Load the training framework and run the loop within what is left of the time."""
-    # Not in a thread beside the decoding: both want the interpreter, and 3.4 s of loading with
-    # 2.0 s of reading and decoding then took 6.5 s instead of 5.4 (TensorFlow, 2 cores).
-    session.progress("load", 0, 1)
-    backend.prepare(session.threads)
-    from fieldmark.training import loop
-
-    if recipe.time_s is not None:
-        # The budget counts from the command, so what is spent already is taken off.
-        recipe = dataclasses.replace(recipe, time_s=max(recipe.time_s - session.spent_s(), 1.0))
-    train = batches(decoded, "train", recipe.batch, recipe)
-    valid = batches(decoded, "valid", VALID_BATCH, recipe)
-    with Interrupt(lambda: session.listen(events.StopRequested())) as stop:
-        return loop.fit(start, train, valid, recipe, listen=session.listen, stop=stop)
-
-
-def batches(decoded: Decoded, part: Split, batch: int, recipe: Recipe) -> Batches:
-    """Give one part its order and augmentation."""
-    manifest = decoded.manifest
-    at = positions(manifest, part)
-    training = part == "train"
-    return Batches(
-        pixels=decoded.pixels,
-        rows=decoded.rows[at],
-        labels=labels_of(manifest)[at],
-        ids=ids_of([manifest.examples[i].sha256 for i in at]),
-        batch_size=batch,
-        seed=recipe.seed,
-        augmentation=AUGMENTATIONS[recipe.augment] if training else None,
-        shuffle=training,
-        threads=recipe.threads,
-    )
 
 
 def _recipe(session: Session, manifest: Manifest, choice: Choice) -> Recipe:

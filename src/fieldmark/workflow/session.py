@@ -11,12 +11,12 @@ from typing import Final
 from fieldmark import runs
 from fieldmark.config import Settings
 from fieldmark.data.manifest import Manifest
-from fieldmark.errors import DataError
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training import events
 from fieldmark.training.events import Event, Listener, Progress
 from fieldmark.training.recipe import HeadRecipe, Recipe
 from fieldmark.workflow.choosing import Choice
+from fieldmark.workflow.parts import check_parts
 
 FEATURE_SHARE: Final = 0.25
 """Of the cache's limit that features may take; they are small, and soon made again."""
@@ -81,22 +81,3 @@ class Session:
                 recipe=recipe.to_dict(),
             )
         )
-
-
-def check_parts(manifest: Manifest) -> None:
-    """Refuse a manifest without one of the three parts.
-
-    Raises
-    ------
-    DataError
-        Code ``empty-part``.
-    """
-    for part, words in (("train", "training"), ("valid", "validation"), ("test", "test")):
-        if not manifest.part(part):  # type: ignore[arg-type]
-            raise DataError(
-                f"No readable picture is left in the {words} part.",
-                code="empty-part",
-                where=str(manifest.root),
-                why="All three parts are needed: to learn, to choose, to measure.",
-                hint="add pictures, or look at the files that were left out",
-            )

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 from fieldmark.config import Auto, Settings
+from fieldmark.errors import UsageError
 from fieldmark.training.events import Listener, silent
 from fieldmark.workflow.choosing import choose
 from fieldmark.workflow.dataset import Dataset, assigned, cores, hashed, load
@@ -82,6 +83,13 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
     session = Session(settings, name, threads, listen)
     manifest = assigned(hashed(dataset.manifest, threads=threads, listen=session.listen), settings)
     choice = choose(settings, n_classes=len(manifest.classes), n_train=len(manifest.part("train")))
+    if choice.plan.backbone is None and settings.head.fine_tune in ("blocks", "all"):
+        raise UsageError(
+            f"The network {choice.name} has nothing to fine-tune.",
+            code="nothing-to-fine-tune",
+            why="Fine-tuning starts from a BACKBONE, whose weights come with fieldmark.",
+            hint="leave --fine-tune out, or use --net features",
+        )
     way = from_scratch if choice.plan.backbone is None else from_backbone
     return finish(session, way(session, manifest, choice), command)
 

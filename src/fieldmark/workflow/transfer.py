@@ -6,10 +6,12 @@ import dataclasses
 import time
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldmark.config import seconds
 from fieldmark.data import cache
 from fieldmark.data.cache import Decoded
 from fieldmark.data.manifest import Manifest
@@ -19,19 +21,29 @@ from fieldmark.evaluation.intervals import wilson
 from fieldmark.inference.runtime import Runtime, open_runtime
 from fieldmark.modalities import MODALITIES
 from fieldmark.networks import CATALOGUE, weights
+from fieldmark.networks.layer_table import multiply_adds
 from fieldmark.networks.layers import Backbone, Dropout, Network
 from fieldmark.networks.onnx_graph import onnx_graph
 from fieldmark.networks.pretrained import PRETRAINED
 from fieldmark.networks.volumes import Plan, plan
 from fieldmark.networks.weights import Weights
+from fieldmark.training import backend
 from fieldmark.training.events import HeadSolved, Stopped
 from fieldmark.training.features import Extraction, Features, extract
 from fieldmark.training.fitted import N_PROOF, N_SHOWN, Fitted
 from fieldmark.training.head import Head, HeadSettings, Rows, solve
-from fieldmark.training.recipe import HeadRecipe, resolve_head
-from fieldmark.workflow.choosing import Choice
-from fieldmark.workflow.finishing import Trained, labels_of, positions
+from fieldmark.training.recipe import COPIES, HeadRecipe, resolve_head
+from fieldmark.workflow.choosing import Choice, Known, choose, decide, scratch_name
+from fieldmark.workflow.fine_tuning import fine_tuned
+from fieldmark.workflow.finishing import Trained
+from fieldmark.workflow.parts import labels_of, positions
+from fieldmark.workflow.scratch import from_scratch
 from fieldmark.workflow.session import FEATURE_SHARE, Session
+
+GOOD: Final = 0.9
+"""Cross-validated accuracy above which warped copies are not tried by themselves."""
+MAX_COPIED: Final = 8_000
+"""Training pictures up to which they are: five times as many rows take minutes beyond."""
 
 
 def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Trained:
@@ -46,18 +58,74 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
     """
     check_linear(choice.plan)
     start = _Start(session, choice, weights.pretrained(choice.plan))
-    counts = manifest.counts("train")
     recipe = resolve_head(
-        session.settings, counts, engine=start.runtime.name, cores=session.threads
+        session.settings,
+        manifest.counts("train"),
+        engine=start.runtime.name,
+        cores=session.threads,
     )
     features = start.extracted(manifest, recipe)
+    head = _solved(session, features, recipe, _widths(choice))
+    if _copies_may_help(session, features, head):
+        more = dataclasses.replace(recipe, copies=dict.fromkeys(manifest.classes, COPIES))
+        again = start.extracted(manifest, more)
+        better = _solved(session, again, more, (head.n_columns,))
+        if better.cv_log_loss < head.cv_log_loss:
+            features, head, recipe = again, better, more
+    way, why = _way(session, choice, features, head)
+    if way == "scratch":
+        return from_scratch(
+            session, features.manifest, _from_scratch_choice(session, features, why)
+        )
+    chosen = dataclasses.replace(_with_stages(choice, head), why=why)
     folder = session.begin(features.manifest)
-    head = _solved(session, features, recipe, choice)
-    chosen = _with_stages(choice, head)
     session.planned(chosen, recipe)
     decoded = _decoded(features, chosen, session)
     fitted = _fitted(session, chosen, decoded, features, head, recipe, start.weights)
+    if way != "head":
+        fitted = fine_tuned(session, chosen, decoded, fitted, everything=way == "all")
     return Trained(folder, chosen, decoded, fitted)
+
+
+def _copies_may_help(session: Session, features: Features, head: Head) -> bool:
+    """Whether many errors are left, and warped copies can be had in a minute or so."""
+    n_train = len(features.manifest.part("train"))
+    hurried = bool(session.settings.train.time)
+    asked = session.settings.head.copies != "auto"
+    return not (asked or hurried or head.cv_accuracy >= GOOD or n_train > MAX_COPIED)
+
+
+def _way(
+    session: Session, choice: Choice, features: Features, head: Head
+) -> tuple[Literal["head", "blocks", "all", "scratch"], str]:
+    """Decide how to go on: as asked, or by what is known now."""
+    asked, manifest = session.settings.head.fine_tune, features.manifest
+    if asked != "auto":
+        return ("head" if asked == "none" else asked), choice.why
+    if session.settings.net.name != "auto":
+        return "head", choice.why
+    counts = manifest.counts("train")
+    n_train = sum(counts.values())
+    budget = session.settings.train.time
+    return decide(
+        Known(
+            cv_accuracy=head.cv_accuracy,
+            majority=max(counts.values()) / n_train,
+            n_train=n_train,
+            smallest=min(counts.values()),
+            has_backend=backend.available(),
+            left_s=seconds(budget) - session.spent_s() if budget else None,
+            multiply_adds=sum(multiply_adds(step) for step in choice.plan.steps),
+        )
+    )
+
+
+def _from_scratch_choice(session: Session, features: Features, why: str) -> Choice:
+    manifest = features.manifest
+    n_train = len(manifest.part("train"))
+    settings = session.settings.changed("net", {"name": scratch_name(n_train)})
+    chosen = choose(settings, n_classes=len(manifest.classes), n_train=n_train)
+    return dataclasses.replace(chosen, why=why)
 
 
 def check_linear(made: Plan) -> None:
@@ -121,7 +189,9 @@ class _Start:
         return extract(manifest, given, copies=copies, progress=said)
 
 
-def _solved(session: Session, features: Features, recipe: HeadRecipe, choice: Choice) -> Head:
+def _solved(
+    session: Session, features: Features, recipe: HeadRecipe, widths: tuple[int, ...]
+) -> Head:
     """Solve the head on the training part and say how good it is across folds."""
     started = time.monotonic()
     rows = _rows(features)
@@ -130,7 +200,7 @@ def _solved(session: Session, features: Features, recipe: HeadRecipe, choice: Ch
         n_classes=len(features.manifest.classes),
         settings=HeadSettings(method=recipe.method, folds=recipe.folds, balance=recipe.balance),
         seed=recipe.seed,
-        candidates=_widths(choice),
+        candidates=widths,
     )
     n = int(rows.original.sum())
     low, high = wilson(round(head.cv_accuracy * n), n)

@@ -1,0 +1,228 @@
+"""Train on from a solved head: the last blocks on kept activations, then every layer if asked.
+
+Never worse on validation than the head it started from: a step that does not lower the validation
+log-loss, or costs accuracy there, is undone and said so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark.data.batches import Batches, ids_of
+from fieldmark.data.cache import Decoded
+from fieldmark.data.reading import FilePixels
+from fieldmark.evaluation import metrics
+from fieldmark.inference.runtime import open_runtime
+from fieldmark.networks import cutting
+from fieldmark.networks.layers import BatchNorm
+from fieldmark.networks.onnx_graph import onnx_graph
+from fieldmark.networks.volumes import Plan
+from fieldmark.networks.weights import Weights
+from fieldmark.training import backend
+from fieldmark.training.activations import activations
+from fieldmark.training.events import FineTuned
+from fieldmark.training.fitted import Fitted, Start
+from fieldmark.training.recipe import Facts, Recipe, resolve_fine_tuning
+from fieldmark.workflow.choosing import Choice
+from fieldmark.workflow.fitting import VALID_BATCH, batches, decode, fit_loop
+from fieldmark.workflow.parts import labels_of, positions
+from fieldmark.workflow.session import Session
+
+CUT_BEHIND: Final = 5
+"""The stage behind which a network is cut: two stages and the head, a third of the work, learn."""
+
+What = Literal["blocks", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How weights do on the validation part."""
+
+    accuracy: float
+    log_loss: float
+
+    def beats(self, other: Score) -> bool:
+        """Whether it is surer without being wrong more often."""
+        return self.log_loss < other.log_loss and self.accuracy >= other.accuracy
+
+
+def fine_tuned(
+    session: Session, choice: Choice, decoded: Decoded, fitted: Fitted, *, everything: bool
+) -> Fitted:
+    """Train on from a solved head, and keep what is better on validation.
+
+    Parameters
+    ----------
+    session : Session
+    choice : Choice
+    decoded : Decoded
+        Its pixels are decoded when looked at.
+    fitted : Fitted
+        The solved head on its backbone.
+    everything : bool
+        Train all layers after the last blocks.
+
+    Raises
+    ------
+    MissingExtra
+        Code ``extra-missing``: no training backend is installed.
+    DataError
+        Code ``cache-not-writable``.
+    """
+    backend.chosen()
+    best = validated(session, choice.plan, fitted.weights, decoded)
+    steps: tuple[What, ...] = ("blocks", "all") if everything else ("blocks",)
+    for what in steps:
+        trained = _trained(session, choice, decoded, fitted, what)
+        score = validated(session, choice.plan, trained.weights, decoded)
+        kept = score.beats(best)
+        session.listen(
+            FineTuned(
+                what=what,
+                kept=kept,
+                accuracy_before=best.accuracy,
+                accuracy=score.accuracy,
+                log_loss_before=best.log_loss,
+                log_loss=score.log_loss,
+                n=len(positions(decoded.manifest, "valid")),
+            )
+        )
+        if kept:
+            best, fitted = score, trained
+    return fitted
+
+
+def validated(session: Session, made: Plan, weights: Weights, decoded: Decoded) -> Score:
+    """Measure weights on the validation part, by the engine that answers."""
+    manifest = decoded.manifest
+    at = positions(manifest, "valid")
+    runtime = open_runtime(onnx_graph(made, weights), threads=session.threads, bulk=True)
+    chunks = (decoded.pixels[at[i : i + VALID_BATCH]] for i in range(0, len(at), VALID_BATCH))
+    found = [given.scores for given in runtime.stream(chunks, ("scores",))]
+    scores = np.concatenate([part for part in found if part is not None])
+    labels = labels_of(manifest)[at]
+    return Score(metrics.accuracy(scores, labels), metrics.log_loss(scores, labels))
+
+
+def _trained(
+    session: Session, choice: Choice, decoded: Decoded, fitted: Fitted, what: What
+) -> Fitted:
+    recipe = _recipe(session, decoded, what)
+    if what == "blocks":
+        done = _blocks(session, choice.plan, decoded, fitted, recipe)
+    else:
+        pictures = decode(session, decoded.manifest, choice)
+        start = Start(choice.plan, fitted.weights, _norms(choice.plan))
+        done = fit_loop(session, start, _pairs(pictures, recipe), recipe)
+    from fieldmark.training import loop
+
+    weights = {**fitted.weights, **done.weights}
+    return dataclasses.replace(
+        fitted,
+        weights=weights,
+        history=(*fitted.history, *done.history),
+        stopped=done.stopped,
+        recipe=done.recipe,
+        range_test=done.range_test,
+        proof_logits=loop.answers(choice.plan, weights, fitted.proof_pixels),
+    )
+
+
+def _recipe(session: Session, decoded: Decoded, what: What) -> Recipe:
+    counts = tuple(decoded.manifest.counts("train").values())
+    facts = Facts(class_counts=counts, cores=session.threads)
+    return resolve_fine_tuning(session.settings, facts, what)
+
+
+def _pairs(pictures: Decoded, recipe: Recipe) -> tuple[Batches, Batches]:
+    return (
+        batches(pictures, "train", recipe.batch, recipe),
+        batches(pictures, "valid", VALID_BATCH, recipe),
+    )
+
+
+def _norms(made: Plan) -> frozenset[str]:
+    """Name the BN layers: their averages come from a million pictures and stay."""
+    return frozenset(step.name for step in made.steps if isinstance(step.layer, BatchNorm))
+
+
+def _blocks(
+    session: Session, made: Plan, decoded: Decoded, fitted: Fitted, recipe: Recipe
+) -> Fitted:
+    """Train what lies behind the cut, on the front's output for every picture and its mirror."""
+    at = cut_position(made)
+    before, behind = cutting.front(made, at), cutting.back(made, at)
+    start = {name: fitted.weights[name] for name in behind.weight_shapes}
+    kept = {
+        name: fitted.weights[name] if name in fitted.weights else np.zeros(shape, np.float32)
+        for name, shape in before.weight_shapes.items()
+    }
+    runtime = open_runtime(onnx_graph(before, kept), threads=session.threads, bulk=True)
+
+    def part(name: Literal["train", "valid"], *, mirrored: bool) -> Batches:
+        places = positions(decoded.manifest, name)
+        pixels = decoded.pixels
+        if not isinstance(pixels, FilePixels):
+            raise TypeError("the pictures of a solved head are decoded when looked at")
+        maps = activations(
+            pixels,
+            places,
+            runtime,
+            behind.input,
+            mirrored=mirrored,
+            progress=lambda done, total: session.progress("activations", done, total),
+        )
+        return _kept_batches(decoded, places, maps, recipe, training=mirrored)
+
+    given = (part("train", mirrored=True), part("valid", mirrored=False))
+    return fit_loop(session, Start(behind, start, _norms(behind)), given, recipe)
+
+
+def cut_position(made: Plan) -> int:
+    """Return the step to cut behind: the last stage end that no later average reads across.
+
+    Examples
+    --------
+    >>> from fieldmark.networks.parser import parse
+    >>> from fieldmark.networks.volumes import plan
+    >>> lite = plan(parse("INPUT 224x224x3 -> BACKBONE efficientnet-lite0 -> FC"), 2)
+    >>> lite.steps[cut_position(lite)].output
+    (14, 14, 112)
+    """
+    if made.backbone is None:
+        raise ValueError("only a plan with a backbone is cut")
+    ends = made.backbone.ends
+    for at in reversed(ends[: CUT_BEHIND + 1]):
+        behind = made.steps[at + 1 :]
+        if all(source >= at for step in behind for source in step.sources):
+            return at
+    return ends[0]
+
+
+def _kept_batches(
+    decoded: Decoded,
+    places: NDArray[np.int64],
+    maps: NDArray[np.float16],
+    recipe: Recipe,
+    *,
+    training: bool,
+) -> Batches:
+    """Give kept activations an order; each picture stands in them once, or plain and mirrored."""
+    labels = labels_of(decoded.manifest)[places]
+    ids = ids_of([decoded.manifest.examples[at].sha256 for at in places])
+    turns = len(maps) // len(places)
+    return Batches(
+        pixels=maps,
+        rows=np.arange(len(maps), dtype=np.int64),
+        labels=np.tile(labels, turns),
+        ids=np.tile(ids, turns),
+        batch_size=recipe.batch if training else VALID_BATCH,
+        seed=recipe.seed,
+        shuffle=training,
+        threads=recipe.threads,
+    )

@@ -1,0 +1,39 @@
+"""The three parts of a manifest, as positions and labels. Pure."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldmark.data.manifest import Manifest, Split
+from fieldmark.errors import DataError
+
+
+def positions(manifest: Manifest, part: Split) -> NDArray[np.int64]:
+    """Return where the examples of one part stand in the manifest."""
+    return np.flatnonzero([example.split == part for example in manifest.examples])
+
+
+def labels_of(manifest: Manifest) -> NDArray[np.int64]:
+    """Return the class index of every example."""
+    index = {name: at for at, name in enumerate(manifest.classes)}
+    return np.array([index[example.label] for example in manifest.examples], np.int64)
+
+
+def check_parts(manifest: Manifest) -> None:
+    """Refuse a manifest without one of the three parts.
+
+    Raises
+    ------
+    DataError
+        Code ``empty-part``.
+    """
+    for part, words in (("train", "training"), ("valid", "validation"), ("test", "test")):
+        if not manifest.part(part):  # type: ignore[arg-type]
+            raise DataError(
+                f"No readable picture is left in the {words} part.",
+                code="empty-part",
+                where=str(manifest.root),
+                why="All three parts are needed: to learn, to choose, to measure.",
+                hint="add pictures, or look at the files that were left out",
+            )
