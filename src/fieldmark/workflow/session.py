@@ -33,6 +33,7 @@ class Session:
     listener: Listener
     started: float = field(default_factory=time.monotonic)
     log: list[Event] = field(default_factory=list)
+    folder: runs.RunFolder | None = None
 
     def listen(self, event: Event) -> None:
         """Pass an event on; all but progress are kept for the run's log."""
@@ -49,9 +50,11 @@ class Session:
         return time.monotonic() - self.started
 
     def begin(self, manifest: Manifest) -> runs.RunFolder:
-        """Make the run folder and say what the data is."""
+        """Make the run folder and say what the data is; once, however training goes on."""
         check_parts(manifest)
-        folder = runs.create(Path(self.settings.run.out), self.name)
+        if self.folder is not None:
+            return self.folder
+        self.folder = folder = runs.create(Path(self.settings.run.out), self.name)
         self.listen(events.RunStarted(run=folder.name, folder=str(folder.path)))
         n_used, n_left_out = len(manifest.examples), len(manifest.left_out)
         self.listen(

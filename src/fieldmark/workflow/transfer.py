@@ -65,6 +65,7 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
         cores=session.threads,
     )
     features = start.extracted(manifest, recipe)
+    folder = session.begin(features.manifest)
     head = _solved(session, features, recipe, _widths(choice))
     if _copies_may_help(session, features, head):
         more = dataclasses.replace(recipe, copies=dict.fromkeys(manifest.classes, COPIES))
@@ -78,7 +79,6 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
             session, features.manifest, _from_scratch_choice(session, features, why)
         )
     chosen = dataclasses.replace(_with_stages(choice, head), why=why)
-    folder = session.begin(features.manifest)
     session.planned(chosen, recipe)
     decoded = _decoded(features, chosen, session)
     fitted = _fitted(session, chosen, decoded, features, head, recipe, start.weights)
