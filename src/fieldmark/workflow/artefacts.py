@@ -20,6 +20,7 @@ from fieldmark.evaluation import charts
 from fieldmark.evaluation.metrics import losses
 from fieldmark.evaluation.report import Report
 from fieldmark.training.events import Event
+from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe
 from fieldmark.workflow import documents
 from fieldmark.workflow.facts import RunFacts, Worst
@@ -86,6 +87,8 @@ def _write_tables(
     folder.write("data.csv", _data_csv(facts.manifest))
     folder.write("predictions.csv", _predictions_csv(facts, scores))
     folder.write("results.csv", _results_csv(facts))
+    if facts.fitted.head is not None:
+        folder.write("head.csv", _head_csv(facts.fitted.head))
 
 
 def _parity(facts: RunFacts) -> dict[str, float]:
@@ -145,6 +148,23 @@ def _results_csv(facts: RunFacts) -> str:
     }
     rows = [[f"{epoch[key]:.6g}" for key in names] for epoch in facts.history]
     return _csv(list(names.values()), rows)
+
+
+def _head_csv(head: Head) -> str:
+    """List what cross-validation compared, in the order it was tried."""
+    names = ["method", "n_features", "strength", "log_loss", "log_loss_se", "accuracy"]
+    rows = [
+        [
+            point.method,
+            point.n_columns,
+            f"{point.strength:.6g}",
+            f"{point.log_loss:.6g}",
+            f"{point.log_loss_se:.6g}",
+            f"{point.accuracy:.6g}",
+        ]
+        for point in head.path
+    ]
+    return _csv(names, rows)
 
 
 def _environment(facts: RunFacts) -> dict[str, Any]:

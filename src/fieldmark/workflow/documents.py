@@ -8,8 +8,10 @@ from typing import Any
 from fieldmark.config import Settings
 from fieldmark.data.manifest import SPLITS, Manifest
 from fieldmark.evaluation import charts, page
+from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.report import Report
 from fieldmark.networks.layer_table import LayerTable
+from fieldmark.networks.pretrained import PRETRAINED
 from fieldmark.workflow.facts import RunFacts, Worst
 
 
@@ -34,7 +36,7 @@ def report_page(
             left_out=tuple(dataclasses.asdict(each) for each in manifest.left_out),
             network=facts.network,
             layers=_layers(facts.table),
-            network_notes=_network_notes(facts.table),
+            network_notes=(*_network_notes(facts.table), *_head_notes(facts)),
             history=tuple(facts.history),
             best_epoch=fitted.stopped.best_epoch if facts.history else None,
             stopped=fitted.stopped.text,
@@ -71,6 +73,29 @@ def _network_notes(table: LayerTable) -> tuple[str, ...]:
         f"{table.n_weights:,} weights, {table.multiply_adds:,} multiply-adds for one picture.",
         *(f"{hint.text} [{hint.code}]" for hint in table.hints),
     )
+
+
+def _head_notes(facts: RunFacts) -> tuple[str, ...]:
+    """Say how the head was solved and how good that is across folds of the training part."""
+    head = facts.fitted.head
+    if head is None:
+        return ()
+    start = PRETRAINED.get(facts.backbone)
+    notes = [f"The backbone's weights: {start.origin} ({start.licence})."] if start else []
+    notes.append(
+        f"The head was solved by {head.method} regression on {head.n_columns:,} standardised "
+        f"features, with a penalty of strength {head.strength:.2g}."
+    )
+    n = len(head.scored)
+    if n:
+        low, high = wilson(round(head.cv_accuracy * n), n)
+        folds = f"{head.n_folds} folds" if head.n_folds else "one group left out at a time"
+        notes.append(
+            f"Cross-validated on the training part ({folds}): {100 * head.cv_accuracy:.1f} % "
+            f"({100 * low:.1f} to {100 * high:.1f}, {n:,} pictures), log loss "
+            f"{head.cv_log_loss:.3f}. It chose the strength, so it flatters a little."
+        )
+    return tuple(notes)
 
 
 def _failures(worst: list[Worst]) -> tuple[page.Failure, ...]:
@@ -145,5 +170,19 @@ def card(facts: RunFacts, report: Report) -> str:
             "## Network",
             f"`{facts.network}`",
             "",
+            *_origin(facts.backbone),
         ]
     )
+
+
+def _origin(backbone: str) -> list[str]:
+    """Say whose weights a pretrained backbone has, and under which licence."""
+    start = PRETRAINED.get(backbone)
+    if start is None:
+        return []
+    return [
+        "## Where the weights began",
+        f"`{start.name}`, trained on ImageNet: {start.origin}. Licence {start.licence}; "
+        f"{start.reference}. SHA-256 of the file: `{start.sha256}`.",
+        "",
+    ]
