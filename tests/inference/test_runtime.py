@@ -363,14 +363,14 @@ class Another:
 )
 def test_engines_agree_when_no_value_is_far_off(model, added, agrees):
     usual = open_runtime(model.SerializeToString())
-    difference = runtime_file._difference(Another(usual, added), usual)
+    difference = runtime_file._difference(Another(usual, added), usual, ("logits", "maps"))
     assert (difference <= runtime_file.AGREEMENT) == agrees
 
 
 def test_openvino_that_computes_wrongly_is_not_used(model, monkeypatch):
     needs_openvino()
     data = model.SerializeToString()
-    monkeypatch.setattr(runtime_file, "_difference", lambda fast, usual: 0.25)
+    monkeypatch.setattr(runtime_file, "_difference", lambda fast, usual, outputs: 0.25)
     assert open_runtime(data, bulk=True).name.startswith("onnxruntime ")
     with pytest.raises(BundleError, match=r"otherwise than ONNX Runtime, by 0\.25") as caught:
         open_runtime(data, engine="openvino")
