@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests run ONNX Runtime themselves
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow reports its build options at every import
 
 # A deadline is a timed unit test: on a busy machine it fails for nothing.

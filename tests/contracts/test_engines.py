@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fieldmark import bundle
+from fieldmark.errors import BundleError
+from fieldmark.inference.openvino_runtime import OpenVino
 from fieldmark.inference.predictor import GOLDEN_TOLERANCE, Predictor
-from fieldmark.inference.runtime import OUTPUTS, open_runtime
+from fieldmark.inference.runtime import OUTPUTS, Engine, open_runtime
 from fieldmark.networks.onnx_graph import onnx_graph
 from fieldmark.networks.parser import parse
 from fieldmark.networks.volumes import plan
@@ -27,13 +29,13 @@ few = settings(max_examples=25, deadline=None, derandomize=True)
 many = settings(max_examples=300, deadline=None)
 
 
-def assert_engines_agree(case: Case, seed: int, bulk: bool) -> None:
+def assert_engines_agree(case: Case, seed: int, engine: Engine = "auto") -> None:
     made = plan(case.network, case.n_classes)
     onnx = onnx_graph(made, random_weights(made, seed))
-    pixels = random_pixels(made, 5, seed)
+    pixels = random_pixels(made, 7, seed)
     one = open_runtime(onnx, engine="onnxruntime").run(pixels, OUTPUTS)
-    opened = open_runtime(onnx, engine="openvino", bulk=bulk)
-    streamed = list(opened.stream([pixels[:2], pixels[2:]], OUTPUTS))
+    opened = open_runtime(onnx, engine=engine, bulk=True)
+    streamed = list(opened.stream([pixels[:1], pixels[1:3], pixels[3:]], OUTPUTS))
     for name in OUTPUTS:
         wanted = getattr(one, name)
         scale = 1.0 if name == "scores" else max(1.0, float(np.abs(wanted).max()))
@@ -44,16 +46,16 @@ def assert_engines_agree(case: Case, seed: int, bulk: bool) -> None:
 
 
 @few
-@given(cases(), st.integers(0, 2**32 - 1), st.booleans())
-def test_the_engines_agree_on_any_list(case: Case, seed: int, bulk: bool) -> None:
-    assert_engines_agree(case, seed, bulk)
+@given(cases(), st.integers(0, 2**32 - 1))
+def test_the_engines_agree_on_any_list(case: Case, seed: int) -> None:
+    assert_engines_agree(case, seed)
 
 
 @pytest.mark.slow
 @many
-@given(cases(), st.integers(0, 2**32 - 1), st.booleans())
-def test_the_engines_agree_on_many_lists(case: Case, seed: int, bulk: bool) -> None:
-    assert_engines_agree(case, seed, bulk)
+@given(cases(), st.integers(0, 2**32 - 1))
+def test_the_engines_agree_on_many_lists(case: Case, seed: int) -> None:
+    assert_engines_agree(case, seed)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_the_engines_agree_on_many_lists(case: Case, seed: int, bulk: bool) -> N
     ],
 )
 def test_the_engines_agree_on_the_hard_lists(text: str) -> None:
-    assert_engines_agree(Case(parse(text), 2, 0), seed=5, bulk=True)
+    assert_engines_agree(Case(parse(text), 2, 0), seed=5, engine="openvino")
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -91,3 +93,17 @@ def test_float32_is_computed_and_not_bfloat16() -> None:
     assert wanted is not None
     assert found is not None
     assert np.abs(found - wanted).max() < 1e-4 * np.abs(wanted).max()
+
+
+def test_a_network_that_an_engine_computes_wrongly_is_left_to_the_other() -> None:
+    """Found by the test above: OpenVINO 2026.4 errs on this list by a quarter of a logit."""
+    made = plan(parse("INPUT 8x8x1 -> DWCONV 1x1 step 2 -> {[CONV 1 1x2 same]*2} -> FC"), 2)
+    onnx = onnx_graph(made, random_weights(made, 0))
+    assert_engines_agree(Case(made.network, 2, 2), seed=0)
+    fast = OpenVino(onnx, bulk=True)
+    pixels = random_pixels(made, 1, 0)
+    wanted = open_runtime(onnx).run(pixels, ("logits",)).logits
+    if not np.allclose(fast.run(pixels, ("logits",)).logits, wanted, atol=0.01):  # as of 2026.4
+        assert open_runtime(onnx, bulk=True).name.startswith("onnxruntime ")
+        with pytest.raises(BundleError, match="computes this network otherwise"):
+            open_runtime(onnx, engine="openvino")

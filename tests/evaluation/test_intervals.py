@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 from fieldmark import rng
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation import intervals
-from fieldmark.evaluation.intervals import bootstrap, bootstrap_confusion, wilson
+from fieldmark.evaluation.intervals import (
+    bootstrap,
+    bootstrap_confusion,
+    paired_difference,
+    wilson,
+)
 from fieldmark.evaluation.metrics import balanced_accuracy_of, confusion, macro_f1_of
 
 
@@ -190,3 +195,31 @@ def test_many_classes_are_resampled_in_pieces(monkeypatch):
     whole = bootstrap_confusion(counts, macro_f1_of, rng=rng.derive(0), n_resamples=40)
     monkeypatch.setattr(intervals, "_MAX_NUMBERS", 1800)
     assert bootstrap_confusion(counts, macro_f1_of, rng=rng.derive(0), n_resamples=40) == whole
+
+
+@given(st.data(), st.integers(1, 5000))
+def test_a_paired_difference_holds_the_difference_and_turns_with_its_sides(data, n):
+    n_lost = data.draw(st.integers(0, n))
+    n_gained = data.draw(st.integers(0, n - n_lost))
+    low, high = paired_difference(n_lost, n_gained, n)
+    assert -1 <= low < high <= 1
+    # Half an example in each cell pulls it towards 0, by less than 2 / n.
+    assert low - 2 / n <= (n_lost - n_gained) / n <= high + 2 / n
+    assert paired_difference(n_gained, n_lost, n) == pytest.approx((-high, -low))
+
+
+@pytest.mark.parametrize(("rate_lost", "rate_gained"), [(0.02, 0.02), (0.05, 0.01), (0.01, 0.01)])
+def test_a_paired_difference_covers_as_often_as_it_says(rate_lost, rate_gained):
+    draw = rng.derive(0, "paired")
+    n, truth = 400, rate_lost - rate_gained
+    counts = draw.multinomial(n, [rate_lost, rate_gained, 1 - rate_lost - rate_gained], 2000)
+    bounds = [paired_difference(int(lost), int(gained), n) for lost, gained, _ in counts]
+    covered = np.mean([low <= truth <= high for low, high in bounds])
+    assert 0.93 < covered <= 0.99
+
+
+@pytest.mark.parametrize(("n_lost", "n_gained", "n"), [(-1, 0, 5), (0, -1, 5), (3, 3, 5)])
+def test_counts_that_are_no_part_of_the_whole_are_refused(n_lost, n_gained, n):
+    with pytest.raises(UsageError, match="are not among 5") as caught:
+        paired_difference(n_lost, n_gained, n)
+    assert caught.value.code == "interval"

@@ -24,7 +24,7 @@ from fieldmark import bundle
 from fieldmark.errors import BundleError, UnreadableExample, UsageError
 from fieldmark.inference import predictor as predictor_file
 from fieldmark.inference.predictor import Prediction, Predictor, Unread
-from fieldmark.inference.runtime import Outputs
+from fieldmark.inference.runtime import Outputs, open_runtime
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -39,6 +39,9 @@ class Fixed:
 
     def run(self, pixels: Any, outputs: Any = ("scores",)) -> Outputs:
         return Outputs(logits=np.repeat(self.logits, len(pixels), axis=0))
+
+    def stream(self, batches: Any, outputs: Any = ("scores",)) -> Any:
+        return (self.run(pixels, outputs) for pixels in batches)
 
 
 def with_logits(tiny: Any, *logits: float, temperature: float = 1.0) -> Predictor:
@@ -149,7 +152,7 @@ def test_opening_runs_the_golden_inputs(model_file, tiny, tmp_path):
     assert caught.value.code == "golden-mismatch"
     assert caught.value.where == str(tmp_path / "wrong.fieldmark")
     assert caught.value.hint
-    assert Predictor.open(tmp_path / "wrong.fieldmark", verify=False).name == "waders-1"
+    assert Predictor(wrong, open_runtime(wrong.onnx)).name == "waders-1"
 
 
 @pytest.mark.parametrize(("difference", "good"), [(0.0009, True), (0.0011, False)])

@@ -225,6 +225,9 @@ def test_a_graph_that_fails_while_running_is_refused(model, engine):
     model.graph.node[6].CopyFrom(reshape)
     shape = onnx.numpy_helper.from_array(np.array([1, 4], np.int64), "shape")
     model.graph.initializer.append(shape)
+    if engine == "openvino":
+        refused(model, "cannot run the network", engine=engine)  # already when it has to agree
+        return
     runtime = open_runtime(model.SerializeToString(), engine=engine)
     one, two = np.zeros((1, 8, 8, 3), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)
     assert runtime.run(one).scores.shape == (1, 3)
@@ -341,3 +344,34 @@ def test_an_engine_that_does_not_exist_is_refused(model):
 def test_outputs_cannot_be_changed():
     with pytest.raises(AttributeError, match="scores"):
         Outputs().scores = None
+
+
+class Another:
+    """An engine that answers like another one, but for what is added to its logits."""
+
+    def __init__(self, other: Runtime, added: float) -> None:
+        self.other, self.added = other, added
+        self.name, self.shape = "another", other.shape
+
+    def run(self, pixels: Any, outputs: Any = ("scores",)) -> Outputs:
+        found = self.other.run(pixels, outputs)
+        return Outputs(logits=found.logits + self.added, maps=found.maps)
+
+
+@pytest.mark.parametrize(
+    ("added", "agrees"), [(0, True), (1e-4, True), (1, False), (np.nan, False)]
+)
+def test_engines_agree_when_no_value_is_far_off(model, added, agrees):
+    usual = open_runtime(model.SerializeToString())
+    difference = runtime_file._difference(Another(usual, added), usual, ("logits", "maps"))
+    assert (difference <= runtime_file.AGREEMENT) == agrees
+
+
+def test_openvino_that_computes_wrongly_is_not_used(model, monkeypatch):
+    needs_openvino()
+    data = model.SerializeToString()
+    monkeypatch.setattr(runtime_file, "_difference", lambda fast, usual, outputs: 0.25)
+    assert open_runtime(data, bulk=True).name.startswith("onnxruntime ")
+    with pytest.raises(BundleError, match=r"otherwise than ONNX Runtime, by 0\.25") as caught:
+        open_runtime(data, engine="openvino")
+    assert caught.value.code == "engine-differs"

@@ -18,10 +18,11 @@ reaches no other file, holds at most :data:`MAX_BYTES`, and refuses with
 ``refusal``
     The three ways to say no.
 
-**Format 1.** A zip of the parts below in this order, STORED, dated 1980-01-01, without extra
-fields, comments or gaps. Equal contents are therefore equal bytes, and any changed byte is noticed,
-in a part or between parts. Text is UTF-8; JSON has sorted keys, and neither repeated keys nor NaN
-nor infinity.
+**Format 1 and 2.** Format 2 is format 1 with ``model.int8.onnx``; a file without that part is
+written as format 1, so that older versions read it. A zip of the parts below in this order, STORED,
+dated 1980-01-01, without extra fields, comments or gaps. Equal contents are therefore equal bytes,
+and any changed byte is noticed, in a part or between parts. Text is UTF-8; JSON has sorted keys,
+and neither repeated keys nor NaN nor infinity.
 
 =======================  ==========================================================================
 ``fieldmark.json``       ``format``; ``fieldmark``, the version that wrote it; ``name``;
@@ -32,6 +33,8 @@ nor infinity.
 ``model.onnx``           ``pixels`` uint8 (N, H, W, C) to ``logits`` and ``scores`` (N, K),
                          ``features`` (N, F) and ``maps`` (N, C, h, w), float32. No external data,
                          function, sub-graph or operator outside ONNX' default domain
+``model.int8.onnx``      the same network with its convolutions in int8, by the same rules
+                         (format 2 only)
 ``weights.safetensors``  the trained arrays (optional)
 ``classes.json``         the class names, in the order of the K columns
 ``input.json``           the decode spec: ``InputSpec.to_dict()``

@@ -27,11 +27,13 @@ MAX_BYTES: Final = 1 << 30
 
 MANIFEST: Final = "fieldmark.json"
 WEIGHTS: Final = "weights.safetensors"
+INT8: Final = "model.int8.onnx"
 
 PARTS: Final = (
     MANIFEST,
     "network.txt",
     "model.onnx",
+    INT8,
     WEIGHTS,
     "classes.json",
     "input.json",
@@ -44,7 +46,7 @@ PARTS: Final = (
 )
 """Every part there can be, in the order of the file."""
 
-_OPTIONAL: Final = frozenset({WEIGHTS, "recipe.toml", "report.json", "card.md"})
+_OPTIONAL: Final = frozenset({INT8, WEIGHTS, "recipe.toml", "report.json", "card.md"})
 
 _MAX_MEMBERS: Final = 64  # of any format to come; bounds what is read before anything is known
 _MAX_DIRECTORY_BYTES: Final = 1 << 16
@@ -90,6 +92,19 @@ class Member:
             )
             + name
         )
+
+
+def format_of(parts: Iterable[str]) -> int:
+    """Return the one format that a file of these parts has: the oldest that knows all of them.
+
+    So that an older reader opens every file that holds nothing new to it.
+
+    Examples
+    --------
+    >>> format_of(["fieldmark.json", "model.onnx"]), format_of(["fieldmark.json", INT8])
+    (1, 2)
+    """
+    return 2 if INT8 in parts else 1
 
 
 def layout(parts: Iterable[tuple[str, int, int]]) -> tuple[tuple[Member, ...], bytes]:

@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.bundle.container import WEIGHTS
+from fieldmark.bundle.container import INT8, WEIGHTS
 from fieldmark.bundle.graph import check_onnx
 from fieldmark.bundle.refusal import refuse
 from fieldmark.errors import BundleError, UsageError
@@ -79,6 +79,8 @@ class Bundle:
     """Shape (n, height, width, channels), n from 1 to 64."""
     golden_scores: NDArray[np.float32]
     """Shape (n, n_classes), in [0, 1]: softmax(logits / temperature) of the golden inputs."""
+    int8: bytes | None = None
+    """The same network computing in int8, where one passed its gate; held to the same rules."""
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     decision: dict[str, Any] = field(default_factory=lambda: {"temperature": 1.0})
     recipe: str = ""
@@ -97,6 +99,8 @@ class Bundle:
             refuse("model-damaged", "The temperature is not a number above 0.")
         _check_golden(self)
         check_onnx(self.onnx)
+        if self.int8 is not None:
+            check_onnx(self.int8)
 
     @property
     def temperature(self) -> float:
@@ -160,6 +164,8 @@ def to_parts(bundle: Bundle) -> dict[str, bytes]:
         ``weights-not-read``.
     """
     parts = {"network.txt": _encode("network.txt", bundle.network), "model.onnx": bundle.onnx}
+    if bundle.int8 is not None:
+        parts[INT8] = bundle.int8
     weights = {name: np.asarray(bundle.weights[name], order="C") for name in bundle.weights}
     if weights:
         from safetensors.numpy import save
@@ -201,6 +207,7 @@ def from_parts(
         name=name,
         network=_decode("network.txt", parts["network.txt"]),
         onnx=parts["model.onnx"],
+        int8=parts.get(INT8),
         classes=tuple(classes),
         spec=_load_spec(_load_object("input.json", parts)),
         golden_inputs=_load_array("golden/inputs.npy", parts),

@@ -29,8 +29,8 @@ from fieldmark.bundle.refusal import refuse
 from fieldmark.errors import BundleError, UsageError
 from fieldmark.version import __version__
 
-FORMAT: Final = 1
-"""The newest format this version reads, and the one it writes."""
+FORMAT: Final = 2
+"""The newest format this version reads; what it writes is the oldest that holds all the parts."""
 
 _MAX_MANIFEST_BYTES: Final = 1 << 20
 _FIELDS: Final = {"format", "fieldmark", "name", "created", "network", "parts"}
@@ -137,7 +137,7 @@ def _encoded(bundle: Bundle) -> tuple[Sequence[Member], dict[str, bytes], bytes]
     if not is_text(bundle.created):
         refuse("model-damaged", "The date is not a text.")
     facts = {
-        "format": FORMAT,
+        "format": container.format_of(parts),
         "fieldmark": __version__,
         "name": bundle.name,
         "created": bundle.created,
@@ -197,6 +197,8 @@ def _header(stream: BinaryIO) -> tuple[Header, Sequence[Member]]:
             f"The file has format {facts['format']}; this version reads up to {FORMAT}.",
         )
     container.check_all(stream, members)
+    if facts["format"] != container.format_of([member.name for member in members]):
+        refuse("model-damaged", f"Format {facts['format']} does not have the parts of this file.")
     return _checked_header(facts, _model_id(manifest), members[1:]), members
 
 
@@ -204,7 +206,7 @@ def _checked_header(facts: dict[str, Any], model_id: str, members: Sequence[Memb
     texts = ("fieldmark", "name", "created", "network")
     stated = facts.get("parts")
     if set(facts) != _FIELDS or not all(is_text(facts[key]) for key in texts):
-        refuse("model-damaged", f"{MANIFEST} does not have the fields of format {FORMAT}.")
+        refuse("model-damaged", f"{MANIFEST} does not have the fields of a model file.")
     if not isinstance(stated, dict) or set(stated) != {member.name for member in members}:
         refuse("model-damaged", f"{MANIFEST} and the file do not hold the same parts.")
     parts = []

@@ -33,6 +33,7 @@ OPERATORS: Final = frozenset(
         "Clip",
         "Concat",
         "Conv",
+        "DequantizeLinear",
         "Div",
         "Flatten",
         "Gemm",
@@ -42,6 +43,7 @@ OPERATORS: Final = frozenset(
         "MatMul",
         "MaxPool",
         "Mul",
+        "QuantizeLinear",
         "Relu",
         "Reshape",
         "Sigmoid",
@@ -51,7 +53,8 @@ OPERATORS: Final = frozenset(
     }
 )
 """What a network may compute. None of these makes a tensor larger than its inputs and weights
-account for; ``ConstantOfShape``, ``Expand`` and the like turn a few bytes into gigabytes."""
+account for; ``ConstantOfShape``, ``Expand`` and the like turn a few bytes into gigabytes.
+``DequantizeLinear`` gives four bytes for one, as ``Cast`` does, and as many values as it reads."""
 
 # Message -> field number -> what is inside: another message, a domain, or plain values.
 _ALLOWED: Final[dict[str, dict[int, str]]] = {

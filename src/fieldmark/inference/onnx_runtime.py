@@ -1,10 +1,13 @@
 """ONNX Runtime on the CPU: the engine that is always there and answers soonest.
 
-The only file of this room that imports ``onnxruntime``.
+The only file of this room that imports ``onnxruntime``, and never without :func:`quiet`: since 1.29
+the engine's official builds for Linux and macOS, and before that those for Windows, report every
+network that is opened to a server and keep a device number in the home folder.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -46,8 +49,10 @@ class OnnxRuntime:
 
     def __init__(self, onnx: bytes, *, threads: int = 0) -> None:
         check_onnx(onnx)
+        quiet()
         import onnxruntime
 
+        onnxruntime.disable_telemetry_events()  # on Windows no variable of the environment does it
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -73,6 +78,11 @@ class OnnxRuntime:
         """The engine and its version."""
         return f"onnxruntime {self._version}"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels of the pictures that it accepts."""
+        return self._shape
+
     def run(self, pixels: NDArray[np.uint8], outputs: Sequence[Output] = ("scores",)) -> Outputs:
         """Run the network; see :meth:`Runtime.run`."""
         check_asked(pixels, outputs, self._shape)
@@ -97,6 +107,14 @@ class OnnxRuntime:
         except Exception as error:
             raise unusable("ONNX Runtime cannot run the network", error) from error
         return Outputs(**dict(zip(names, given, strict=True)))
+
+
+def quiet() -> None:
+    """Keep ONNX Runtime from reporting what it does; to be called before its first import.
+
+    It looks for the variable once, when its library is loaded. Whoever has set it has decided.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def _port(entry: Any) -> tuple[str, bool, list[int | None]]:

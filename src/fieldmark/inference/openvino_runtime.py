@@ -87,6 +87,11 @@ class OpenVino:
         """The engine and its version."""
         return f"openvino {self._version}"
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Height, width and channels of the pictures that it accepts."""
+        return self._shape
+
     def run(self, pixels: NDArray[np.uint8], outputs: Sequence[Output] = ("scores",)) -> Outputs:
         """Run the network; see :meth:`Runtime.run`."""
         return self._start(pixels, outputs)()

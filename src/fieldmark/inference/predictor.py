@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +27,12 @@ from fieldmark import bundle as bundles
 from fieldmark.bundle import Bundle
 from fieldmark.errors import BundleError, UnreadableExample, UsageError
 from fieldmark.inference.prediction import LabelScore, Prediction, Unread
-from fieldmark.inference.runtime import Runtime, open_runtime
+from fieldmark.inference.runtime import Engine, Outputs, Runtime, open_runtime
 from fieldmark.modalities.base import InputSpec, Modality
 
 __all__ = [
     "GOLDEN_TOLERANCE",
+    "INT8_TOLERANCE",
     "MAX_FILE_BYTES",
     "LabelScore",
     "Prediction",
@@ -39,8 +40,13 @@ __all__ = [
     "Unread",
 ]
 
+Precision = Literal["float32", "int8"]
+
 GOLDEN_TOLERANCE: Final = 1e-3
 """The largest difference of a score between the machine that wrote a model and this one."""
+
+INT8_TOLERANCE: Final = 0.25
+"""The same for an int8 network, whose scores are compared with those of the float network."""
 
 MAX_FILE_BYTES: Final = 200_000_000
 """A larger file is no picture that anyone meant."""
@@ -63,6 +69,8 @@ class Predictor:
         What answers; :meth:`open` reads it from a file.
     runtime : Runtime
         What runs its network.
+    precision : {"float32", "int8"}, default="float32"
+        Which of its networks that is.
     modality : Modality, optional
         What decodes; pictures by default.
 
@@ -76,7 +84,12 @@ class Predictor:
     """
 
     def __init__(
-        self, bundle: Bundle, runtime: Runtime, *, modality: Modality | None = None
+        self,
+        bundle: Bundle,
+        runtime: Runtime,
+        *,
+        precision: Precision = "float32",
+        modality: Modality | None = None,
     ) -> None:
         if modality is None:
             from fieldmark.modalities import MODALITIES
@@ -84,6 +97,7 @@ class Predictor:
             modality = MODALITIES["image"]
         self._bundle = bundle
         self._runtime = runtime
+        self._precision = precision
         self._modality = modality
 
     @classmethod
@@ -92,7 +106,9 @@ class Predictor:
         path: Path | str,
         *,
         threads: int = 0,
-        verify: bool = True,
+        precision: Precision = "float32",
+        engine: Engine = "auto",
+        bulk: bool = False,
         modality: Modality | None = None,
     ) -> Predictor:
         """Read a model file, open its network and let it prove itself.
@@ -103,24 +119,33 @@ class Predictor:
             A ``.fieldmark`` file.
         threads : int, default=0
             Of the network; 0 lets the engine choose.
-        verify : bool, default=True
-            Run the golden inputs; see :meth:`verify`.
+        precision : {"float32", "int8"}, default="float32"
+            Which of the file's networks answers; int8 is quicker and rounds, and only some files
+            hold it.
+        engine : {"auto", "onnxruntime", "openvino"}, default="auto"
+            What runs it; see :func:`fieldmark.inference.runtime.open_runtime`.
+        bulk : bool, default=False
+            Many files are to come: rather many a second than the first one soon.
         modality : Modality, optional
             What decodes; pictures by default.
 
         Raises
         ------
         UsageError
-            ``no-model``: there is no such file.
+            ``no-model``: there is no such file. ``no-int8``: it holds no int8 network.
+            ``engine-unknown``.
+        MissingExtra
+            ``extra-missing``: the engine is not installed.
         BundleError
-            ``model-damaged``, ``model-newer``, ``model-unsafe`` or ``golden-mismatch``.
+            ``model-damaged``, ``model-newer``, ``model-unsafe``, ``engine-differs`` or
+            ``golden-mismatch``.
         """
         bundle = bundles.read(path)
+        onnx = _network(bundle, precision, str(path))
         try:
-            runtime = open_runtime(bundle.onnx, threads=threads)
-            predictor = cls(bundle, runtime, modality=modality)
-            if verify:
-                predictor.verify()
+            runtime = open_runtime(onnx, threads=threads, engine=engine, bulk=bulk)
+            predictor = cls(bundle, runtime, precision=precision, modality=modality)
+            predictor.verify()
         except BundleError as error:
             error.where = error.where or str(path)
             raise
@@ -147,6 +172,11 @@ class Predictor:
         return self._bundle.spec
 
     @property
+    def precision(self) -> Precision:
+        """What the network computes in."""
+        return self._precision
+
+    @property
     def bundle(self) -> Bundle:
         """Everything else that is in the file."""
         return self._bundle
@@ -162,30 +192,33 @@ class Predictor:
         Raises
         ------
         BundleError
-            ``golden-mismatch`` above :data:`GOLDEN_TOLERANCE`.
+            ``golden-mismatch`` above :data:`GOLDEN_TOLERANCE`, or :data:`INT8_TOLERANCE` in int8:
+            the expected scores are the float network's.
         """
+        allowed = INT8_TOLERANCE if self._precision == "int8" else GOLDEN_TOLERANCE
         expected = self._bundle.golden_scores
         found = self.scores(self._bundle.golden_inputs)
         worst = float(np.abs(found - expected).max())
-        if worst > GOLDEN_TOLERANCE:
+        if worst > allowed:
             raise BundleError(
                 f"The model's own examples score differently here, by up to {worst:.4f}; "
-                f"{GOLDEN_TOLERANCE} is allowed.",
+                f"{allowed} is allowed.",
                 code="golden-mismatch",
                 why="Its answers on this machine would not be those that were measured.",
-                hint="copy the file again; if that does not help, upgrade onnxruntime",
+                hint="copy the file again; if that does not help, upgrade the engine",
             )
         return worst
 
-    def scores(self, pixels: NDArray[np.uint8], batch: int = 64) -> NDArray[np.float32]:
+    def scores(self, pixels: NDArray[np.uint8], batch: int = 16) -> NDArray[np.float32]:
         """Score decoded pictures.
 
         Parameters
         ----------
         pixels : uint8 array of shape (n, height, width, channels)
             As the modality decodes them with :attr:`spec`; may be memory-mapped.
-        batch : int, default=64
-            Pictures per run of the network; changes the memory used and nothing else.
+        batch : int, default=16
+            Pictures per run of the network, several of which may be under way; changes speed and
+            memory and nothing else.
 
         Returns
         -------
@@ -202,10 +235,10 @@ class Predictor:
         """
         _check_batch(batch)
         found = np.empty((len(pixels), len(self.classes)), dtype=np.float32)
-        for start in range(0, len(pixels), batch):
-            part = pixels[start : start + batch]
-            logits = self._runtime.run(part, ("logits",)).logits
-            expected = (len(part), len(self.classes))
+        starts = range(0, len(pixels), batch)
+        for start, answer in zip(starts, self._answers(pixels, batch), strict=True):
+            logits = answer.logits
+            expected = (len(pixels[start : start + batch]), len(self.classes))
             if logits is None or logits.shape != expected or not np.isfinite(logits).all():
                 raise BundleError(
                     "The network does not give one finite number per class.",
@@ -215,6 +248,12 @@ class Predictor:
                 )
             found[start : start + batch] = _softmax(logits, self._bundle.temperature)
         return found
+
+    def _answers(self, pixels: NDArray[np.uint8], batch: int) -> Iterable[Outputs]:
+        if 0 < len(pixels) <= batch:
+            return [self._runtime.run(pixels, ("logits",))]
+        parts = (pixels[start : start + batch] for start in range(0, len(pixels), batch))
+        return self._runtime.stream(parts, ("logits",))
 
     def predict(self, source: Path | str | bytes) -> Prediction:
         """Answer one file, or the bytes of one.
@@ -238,7 +277,7 @@ class Predictor:
         threads : int, default=2
             That decode, while the network runs on the files before.
         batch : int, default=64
-            Files per run of the network.
+            Files that are decoded together.
 
         Yields
         ------
@@ -287,7 +326,7 @@ class Predictor:
         if not decoded:
             return []
         started = time.perf_counter()
-        scores = self.scores(np.stack([one.pixels for one in decoded]), batch=len(decoded))
+        scores = self.scores(np.stack([one.pixels for one in decoded]))
         ms = 1000 * (time.perf_counter() - started) / len(decoded)
         return [
             Prediction(
@@ -304,6 +343,19 @@ class Predictor:
     def _ranked(self, row: NDArray[np.float32]) -> tuple[LabelScore, ...]:
         order = np.argsort(-row, kind="stable")  # stable: equal scores stay in class order
         return tuple(LabelScore(self.classes[i], float(row[i])) for i in order)
+
+
+def _network(bundle: Bundle, precision: Precision, where: str) -> bytes:
+    if precision == "float32":
+        return bundle.onnx
+    if bundle.int8 is None:
+        raise UsageError(
+            "The model file holds no int8 network.",
+            code="no-int8",
+            where=where,
+            hint="answer in float32, which every model file holds",
+        )
+    return bundle.int8
 
 
 def _check_batch(batch: int) -> None:
