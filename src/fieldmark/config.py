@@ -125,6 +125,8 @@ class RunSettings:
     """The folder of the run folders."""
     name: str = ""
     """Of the run, before its number; empty: the data folder's name."""
+    int8: bool = False
+    """Put an int8 network beside the float one, if it passes the gate on the validation part."""
     cache: bool = True
     """Keep decoded pictures for the next run, in fieldmark's own cache folder."""
     cache_gb: float = 20.0

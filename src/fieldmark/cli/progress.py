@@ -13,6 +13,7 @@ from fieldmark.training.events import (
     Event,
     FineTuned,
     HeadSolved,
+    Int8Checked,
     Planned,
     Progress,
     RateFound,
@@ -91,6 +92,8 @@ class TrainingScreen:
                 return [f"Learning rate {event.lr:.2g} (range test)"]
             case HeadSolved():
                 return [_head_line(event)]
+            case Int8Checked():
+                return [event.text]
             case FineTuned():
                 return [_fine_tuned_line(event)]
             case EpochDone():

@@ -55,6 +55,9 @@ def train(
     engine: Annotated[
         str, typer.Option(help="For a backbone: onnxruntime, openvino or auto.")
     ] = "",
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Add an int8 network, if it passes the gate.")
+    ] = False,
     copies: Annotated[
         str, typer.Option(help="Warped copies of each picture for a head, or auto.")
     ] = "",
@@ -115,7 +118,12 @@ def train(
             "engine": engine,
             "copies": _number(copies),
         },
-        "run": {"name": name, "out": out, "cache": False if no_cache else None},
+        "run": {
+            "name": name,
+            "out": out,
+            "cache": False if no_cache else None,
+            "int8": int8 or None,
+        },
     }
     settings = _settings(preset, config, tables)
     if not (folder or settings.data.folder):

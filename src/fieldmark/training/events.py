@@ -132,6 +132,17 @@ class FineTuned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Int8Checked(Event):
+    """An int8 network was held against the float one on the validation part."""
+
+    name: ClassVar[str] = "int8_checked"
+    passed: bool
+    text: str
+    """What it costs, with interval and n."""
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StopRequested(Event):
     """Ctrl-C was pressed once."""
 

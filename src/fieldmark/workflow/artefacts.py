@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import os
@@ -83,7 +84,7 @@ def _write_tables(
     folder.write("command.txt", facts.command + "\n")
     folder.write_json("environment.json", environment)
     folder.write_json("layers.json", facts.table.to_dict())
-    folder.write_json("metrics.json", report.to_dict() | {"parity": _parity(facts)})
+    folder.write_json("metrics.json", report.to_dict() | {"parity": _parity(facts)} | _int8(facts))
     folder.write("data.csv", _data_csv(facts.manifest))
     folder.write("predictions.csv", _predictions_csv(facts, scores))
     folder.write("results.csv", _results_csv(facts))
@@ -96,6 +97,13 @@ def _parity(facts: RunFacts) -> dict[str, float]:
         "n_pictures": facts.exported.n_pictures,
         "largest_score_difference": facts.exported.largest_difference,
     }
+
+
+def _int8(facts: RunFacts) -> dict[str, Any]:
+    verdict = facts.verdict
+    if verdict is None:
+        return {}
+    return {"int8": dataclasses.asdict(verdict) | {"passed": verdict.passed}}
 
 
 def _csv(header: list[str], rows: list[list[Any]]) -> str:

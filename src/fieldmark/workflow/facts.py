@@ -12,6 +12,7 @@ from fieldmark.data.cache import Pixels
 from fieldmark.data.manifest import Example, Manifest
 from fieldmark.export import Exported
 from fieldmark.networks.layer_table import LayerTable
+from fieldmark.quantization import Gate
 from fieldmark.runs import RunFolder
 from fieldmark.training.fitted import Fitted
 
@@ -30,6 +31,8 @@ class RunFacts:
     """Name of the pretrained part; empty if there is none."""
     fitted: Fitted
     exported: Exported
+    verdict: Gate | None
+    """What int8 costs; None: it was not asked for."""
     pixels: Pixels
     """(n_rows, height, width, channels): the decoded pictures."""
     rows: NDArray[np.int64]

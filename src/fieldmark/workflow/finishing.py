@@ -21,6 +21,7 @@ from fieldmark.export import Exported, export
 from fieldmark.inference.predictor import Predictor
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import layer_table
+from fieldmark.quantization import Gate
 from fieldmark.training import events
 from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import recorded
@@ -28,6 +29,7 @@ from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import split_seed
 from fieldmark.workflow.facts import RunFacts
+from fieldmark.workflow.int8 import checked_int8
 from fieldmark.workflow.parts import labels_of, positions
 from fieldmark.workflow.run import Run
 from fieldmark.workflow.session import Session
@@ -62,7 +64,11 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
         pixels=fitted.proof_pixels,
         logits=fitted.proof_logits,
     )
-    made = _Made(session.settings, trained, exported, command)
+    int8: bytes | None = None
+    verdict: Gate | None = None
+    if session.settings.run.int8:
+        int8, verdict = checked_int8(session, trained.decoded, exported.onnx)
+    made = _Made(session.settings, trained, exported, int8, verdict, command)
     folder, facts = trained.folder, made.facts
     unnamed = folder.path / ".measured.fieldmark"
     made.write_bundle({}, "", unnamed)
@@ -89,6 +95,8 @@ class _Made:
     settings: Settings
     trained: Trained
     exported: Exported
+    int8: bytes | None
+    verdict: Gate | None
     command: str
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -161,6 +169,7 @@ class _Made:
             backbone=choice.plan.backbone.source if choice.plan.backbone else "",
             fitted=self.trained.fitted,
             exported=self.exported,
+            verdict=self.verdict,
             pixels=self.trained.decoded.pixels,
             rows=self.trained.decoded.rows,
             command=self.command,
@@ -173,6 +182,7 @@ class _Made:
             name=self.trained.folder.name,
             network=str(choice.plan.network),
             onnx=self.exported.onnx,
+            int8=self.int8,
             classes=self.manifest.classes,
             spec=choice.spec,
             golden_inputs=fitted.proof_pixels[:N_GOLDEN],

@@ -20,6 +20,18 @@ def labels_of(manifest: Manifest) -> NDArray[np.int64]:
     return np.array([index[example.label] for example in manifest.examples], np.int64)
 
 
+def spread(at: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Take ``n`` of many, evenly: their order is the files', so the first are of one class.
+
+    Examples
+    --------
+    >>> spread(np.arange(10), 3).tolist()
+    [0, 4, 9]
+    """
+    places = np.linspace(0, len(at) - 1, min(len(at), n)).astype(np.int64)
+    return at[np.unique(places)]
+
+
 def check_parts(manifest: Manifest) -> None:
     """Refuse a manifest without one of the three parts.
 

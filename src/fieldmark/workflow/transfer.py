@@ -36,7 +36,7 @@ from fieldmark.training.recipe import COPIES, HeadRecipe, resolve_head
 from fieldmark.workflow.choosing import Choice, Known, choose, decide, scratch_name
 from fieldmark.workflow.fine_tuning import fine_tuned
 from fieldmark.workflow.finishing import Trained
-from fieldmark.workflow.parts import labels_of, positions
+from fieldmark.workflow.parts import labels_of, positions, spread
 from fieldmark.workflow.scratch import from_scratch
 from fieldmark.workflow.session import FEATURE_SHARE, Session
 
@@ -290,8 +290,8 @@ def _fitted(
     start: Weights,
 ) -> Fitted:
     manifest = decoded.manifest
-    shown = _spread(positions(manifest, "train"), N_SHOWN)
-    proof = _spread(positions(manifest, "valid"), N_PROOF)
+    shown = spread(positions(manifest, "train"), N_SHOWN)
+    proof = spread(positions(manifest, "valid"), N_PROOF)
     rows = [features.row_of[manifest.examples[at].sha256] for at in proof]
     kept = {name: start[name] for name in choice.plan.weight_shapes if name in start}
     stopped = Stopped(
@@ -312,9 +312,3 @@ def _fitted(
         proof_logits=head.logits(features.rows[rows]),
         head=head,
     )
-
-
-def _spread(at: NDArray[np.int64], n: int) -> NDArray[np.int64]:
-    """Take ``n`` of many, evenly: their order is the files', so the first are of one class."""
-    places = np.linspace(0, len(at) - 1, min(len(at), n)).astype(np.int64)
-    return at[np.unique(places)]
