@@ -142,17 +142,4 @@ class Batches:
             return pixels
         ids = self.ids[chosen]
         draws = rng.uniforms(self.seed, "augment", epoch, ids=ids, n_draws=augment.N_DRAWS)
-        height, width = pixels.shape[1:3]
-        matrices = augment.warp_matrices(self.augmentation, draws, height, width)
-        gains, offsets = augment.colours(self.augmentation, draws)
-        out = np.empty_like(pixels)
-        for at, picture in enumerate(pixels):
-            augment.apply(
-                picture,
-                matrices[at],
-                float(gains[at]),
-                float(offsets[at]),
-                border=self.augmentation.border,
-                out=out[at],
-            )
-        return out
+        return augment.changed(self.augmentation, pixels, draws)

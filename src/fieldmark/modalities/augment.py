@@ -226,6 +226,27 @@ def shrunk(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
     return out
 
 
+def changed(
+    augmentation: Augmentation, images: NDArray[np.uint8], draws: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """Return pictures, each changed by its own draws.
+
+    Parameters
+    ----------
+    augmentation : Augmentation
+    images : uint8 array of shape (n, height, width, channels)
+    draws : float64 array of shape (n, N_DRAWS)
+        From :func:`fieldmark.rng.uniforms`.
+    """
+    matrices = warp_matrices(augmentation, draws, *images.shape[1:3])
+    gains, offsets = colours(augmentation, draws)
+    out = np.empty_like(images)
+    for at, image in enumerate(images):
+        gain, offset = float(gains[at]), float(offsets[at])
+        apply(image, matrices[at], gain, offset, border=augmentation.border, out=out[at])
+    return out
+
+
 _IDENTITY: Final = np.array([[1, 0, 0], [0, 1, 0]], np.float32).tobytes()
 
 

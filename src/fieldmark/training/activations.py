@@ -1,22 +1,28 @@
 """What the frozen front of a network makes of every picture, kept on disk while its back trains.
 
-Each picture is run as it is and mirrored: the two rows stand in for augmentation, which needs
-pixels. Half precision: a cut network is trained on it, and the whole one is proven afterwards.
+Augmentation needs pixels, so it happens here: each picture is run as it is and in some warped
+copies, and an epoch draws from all of them. Half precision: a cut network is trained on it, and the
+whole one is proven afterwards.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldmark import rng
 from fieldmark.data.reading import FilePixels
 from fieldmark.errors import DataError
 from fieldmark.inference.runtime import Runtime
+from fieldmark.modalities import augment
+from fieldmark.modalities.augment import Augmentation
 
 BATCH: Final = 8
 _ROOM: Final = 1.1
@@ -25,13 +31,22 @@ _ROOM: Final = 1.1
 Progress = Callable[[int, int], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """Warped copies beside the plain picture."""
+
+    n: int = 0
+    augmentation: Augmentation | None = None
+    seed: int = 0
+
+
 def activations(
     pixels: FilePixels,
     at: NDArray[np.int64],
     runtime: Runtime,
     volume: tuple[int, int, int],
     *,
-    mirrored: bool,
+    copies: Copies = Copies(),
     progress: Progress,
 ) -> NDArray[np.float16]:
     """Run the front over some pictures.
@@ -45,14 +60,14 @@ def activations(
         Of the front; its last feature map is the output of the cut.
     volume : tuple of int
         (rows, columns, maps) of that.
-    mirrored : bool
-        Add the mirrored pictures behind the plain ones.
+    copies : Copies
+        Behind the n plain pictures come n first copies, n second copies, and so on.
     progress : callable
         Called with pictures done and pictures in all.
 
     Returns
     -------
-    float16 array of shape (n or 2 n, rows, columns, maps)
+    float16 array of shape ((1 + copies.n) n, rows, columns, maps)
         In a file without a name, gone with the array.
 
     Raises
@@ -61,16 +76,17 @@ def activations(
         Code ``cache-not-writable``: the disk has no room for it.
     """
     n = len(at)
-    out = _room(((1 + mirrored) * n, *volume))
+    turns = range(1 + copies.n)
+    out = _room((len(turns) * n, *volume))
 
     def batches() -> Iterator[NDArray[np.uint8]]:
         for start in range(0, n, BATCH):
-            plain = pixels[at[start : start + BATCH]]
-            yield plain
-            if mirrored:
-                yield np.ascontiguousarray(plain[:, :, ::-1])
+            chosen = at[start : start + BATCH]
+            plain = pixels[chosen]
+            for turn in turns:
+                yield _copy(plain, chosen, turn, copies)
 
-    starts = [start + turn * n for start in range(0, n, BATCH) for turn in range(1 + mirrored)]
+    starts = [start + turn * n for start in range(0, n, BATCH) for turn in turns]
     for start, given in zip(starts, runtime.stream(batches(), ("maps",)), strict=True):
         if given.maps is not None:
             rows = given.maps.transpose(0, 2, 3, 1)
@@ -79,12 +95,20 @@ def activations(
     return out
 
 
+def _copy(
+    plain: NDArray[np.uint8], at: NDArray[np.int64], turn: int, copies: Copies
+) -> NDArray[np.uint8]:
+    if turn == 0 or copies.augmentation is None:
+        return plain
+    ids = at.astype(np.uint64)
+    draws = rng.uniforms(copies.seed, "activations", turn, ids=ids, n_draws=augment.N_DRAWS)
+    return augment.changed(copies.augmentation, plain, draws)
+
+
 def _room(shape: tuple[int, int, int, int]) -> NDArray[np.float16]:
     """Map a file that has no name."""
     size = 2 * int(np.prod(shape))
     folder = Path(tempfile.gettempdir())
-    import shutil
-
     if shutil.disk_usage(folder).free < _ROOM * size:
         raise DataError(
             "There is no room for what the frozen layers make of the pictures.",

@@ -212,13 +212,8 @@ class _Extractor:
         draws = rng.uniforms(
             self.given.seed, "copies", copy, ids=ids_of([sha]), n_draws=augment.N_DRAWS
         )
-        matrices = augment.warp_matrices(kind, draws, *pixels.shape[:2])
-        gains, offsets = augment.colours(kind, draws)
-        out = np.empty_like(pixels)
-        augment.apply(
-            pixels, matrices[0], float(gains[0]), float(offsets[0]), border=kind.border, out=out
-        )
-        return out
+        copied: NDArray[np.uint8] = augment.changed(kind, pixels[None], draws)[0]
+        return copied
 
     def _take(self, features: NDArray[np.float32]) -> None:
         names = self.waiting.popleft()

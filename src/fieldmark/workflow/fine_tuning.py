@@ -7,6 +7,7 @@ log-loss, or costs accuracy there, is undone and said so.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -18,14 +19,16 @@ from fieldmark.data.cache import Decoded
 from fieldmark.data.reading import FilePixels
 from fieldmark.evaluation import metrics
 from fieldmark.inference.runtime import open_runtime
+from fieldmark.modalities.augment import AUGMENTATIONS
 from fieldmark.networks import cutting
 from fieldmark.networks.layers import BatchNorm
 from fieldmark.networks.onnx_graph import onnx_graph
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
 from fieldmark.training import backend
-from fieldmark.training.activations import activations
+from fieldmark.training.activations import Copies, activations
 from fieldmark.training.events import FineTuned
+from fieldmark.training.features import COPY_AUGMENTATION
 from fieldmark.training.fitted import Fitted, Start
 from fieldmark.training.recipe import Facts, Recipe, resolve_fine_tuning
 from fieldmark.workflow.choosing import Choice
@@ -35,6 +38,10 @@ from fieldmark.workflow.session import Session
 
 CUT_BEHIND: Final = 5
 """The stage behind which a network is cut: two stages and the head, a third of the work, learn."""
+
+COPIES: Final = 8
+MAX_KEPT_BYTES: Final = 2 * 10**9
+"""On disk, while the last blocks learn; with more pictures there are fewer copies of each."""
 
 What = Literal["blocks", "all"]
 
@@ -154,7 +161,7 @@ def _norms(made: Plan) -> frozenset[str]:
 def _blocks(
     session: Session, made: Plan, decoded: Decoded, fitted: Fitted, recipe: Recipe
 ) -> Fitted:
-    """Train what lies behind the cut, on the front's output for every picture and its mirror."""
+    """Train what lies behind the cut, on the front's output for pictures and warped copies."""
     at = cut_position(made)
     before, behind = cutting.front(made, at), cutting.back(made, at)
     start = {name: fitted.weights[name] for name in behind.weight_shapes}
@@ -164,22 +171,29 @@ def _blocks(
     }
     runtime = open_runtime(onnx_graph(before, kept), threads=session.threads, bulk=True)
 
-    def part(name: Literal["train", "valid"], *, mirrored: bool) -> Batches:
-        places = positions(decoded.manifest, name)
-        pixels = decoded.pixels
-        if not isinstance(pixels, FilePixels):
-            raise TypeError("the pictures of a solved head are decoded when looked at")
-        maps = activations(
-            pixels,
-            places,
-            runtime,
-            behind.input,
-            mirrored=mirrored,
-            progress=lambda done, total: session.progress("activations", done, total),
-        )
-        return _kept_batches(decoded, places, maps, recipe, training=mirrored)
+    pixels = decoded.pixels
+    if not isinstance(pixels, FilePixels):
+        raise TypeError("the pictures of a solved head are decoded when looked at")
+    train, valid = (positions(decoded.manifest, part) for part in ("train", "valid"))
+    size = 2 * len(train) * math.prod(behind.input)
+    copies = Copies(
+        n=max(min(COPIES, MAX_KEPT_BYTES // size - 1), 0),
+        augmentation=AUGMENTATIONS[COPY_AUGMENTATION],
+        seed=recipe.seed,
+    )
 
-    given = (part("train", mirrored=True), part("valid", mirrored=False))
+    def said(done: int, total: int) -> None:
+        session.progress("activations", done, total)
+
+    kept_train = activations(pixels, train, runtime, behind.input, copies=copies, progress=said)
+    kept_valid = activations(pixels, valid, runtime, behind.input, progress=said)
+    # An epoch takes as many rows as there are pictures, from all copies of them.
+    steps = recipe.steps_per_epoch or -(-len(train) // recipe.batch)
+    recipe = dataclasses.replace(recipe, steps_per_epoch=steps)
+    given = (
+        _kept_batches(decoded, train, kept_train, recipe, training=True),
+        _kept_batches(decoded, valid, kept_valid, recipe, training=False),
+    )
     return fit_loop(session, Start(behind, start, _norms(behind)), given, recipe)
 
 
@@ -212,7 +226,7 @@ def _kept_batches(
     *,
     training: bool,
 ) -> Batches:
-    """Give kept activations an order; each picture stands in them once, or plain and mirrored."""
+    """Give kept activations an order; each picture stands in them plain and in its copies."""
     labels = labels_of(decoded.manifest)[places]
     ids = ids_of([decoded.manifest.examples[at].sha256 for at in places])
     turns = len(maps) // len(places)
