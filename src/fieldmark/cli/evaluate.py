@@ -60,11 +60,7 @@ def evaluate(
         left_out = [dataclasses.asdict(each) for each in found.left_out]
         out.json(
             found.report.to_dict()
-            | {
-                "unread": unread,
-                "left_out": left_out,
-                "n_seen": found.n_seen,
-            }
+            | {"unread": unread, "left_out": left_out, "n_seen": found.n_seen}
         )
     else:
         out.results(found.report.lines(out.width))
