@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import accuracy, cold_start, loss_curve, odd_images, scratch, tutorial
+from benchmarks import accuracy, cold_start, features, loss_curve, odd_images, scratch, tutorial
 from benchmarks.conditions import conditions, warning_if_busy
 from benchmarks.measure import SideFailed
 from benchmarks.options import REPOSITORY, Options, Result
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "scratch": scratch.run,
     "odd_images": odd_images.run,
     "loss_curve": loss_curve.run,
+    "features": features.run,
 }
 
 
@@ -36,6 +37,7 @@ def parsed(arguments: list[str]) -> tuple[list[str], Options, Path | None]:
     parser.add_argument("--epochs", type=int, help="default: 5 for tutorial, 10 for accuracy")
     parser.add_argument("--minutes", type=float, default=5.0, help="the budget of scratch")
     parser.add_argument("--pictures", type=int, help="use so few per class: a smoke test")
+    parser.add_argument("--backbone", type=Path, metavar="FILE", help="of features: graph(size)")
     given = parser.parse_args(arguments)
     unknown = [name for name in given.names if name not in BENCHMARKS]
     if unknown or given.repeats < 1:
@@ -47,6 +49,7 @@ def parsed(arguments: list[str]) -> tuple[list[str], Options, Path | None]:
         epochs=given.epochs,
         minutes=given.minutes,
         pictures=given.pictures,
+        backbone=given.backbone.resolve() if given.backbone else None,
     )
     return given.names or list(BENCHMARKS), options, given.json
 

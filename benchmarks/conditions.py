@@ -17,6 +17,7 @@ PACKAGES: Final = (
     "tensorflow",
     "numpy",
     "onnxruntime",
+    "openvino",
     "opencv-python-headless",
     "pillow",
     "scipy",

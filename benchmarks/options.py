@@ -25,10 +25,16 @@ class Options:
     minutes: float = 5.0
     pictures: int | None = None
     """Per class; None: all."""
+    backbone: Path | None = None
+    """Of features: a Python file that defines ``graph(size)``, which returns ONNX bytes."""
 
     def to_dict(self) -> dict[str, Any]:
         values = dataclasses.asdict(self)
-        return values | {"data": str(self.data), "odd": str(self.odd)}
+        return values | {
+            "data": str(self.data),
+            "odd": str(self.odd),
+            "backbone": str(self.backbone or ""),
+        }
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDES = ROOT / "benchmarks" / "sides"
-PEERS = ("article", "keras_tfdata", "keras_steps", "keras_xception", "clock")
+PEERS = ("article", "keras_tfdata", "keras_steps", "keras_xception", "clock", "linear_head")
 
 
 @pytest.fixture
@@ -233,3 +233,42 @@ def test_the_training_benchmarks_run_from_end_to_end(tmp_path: Path) -> None:
     for said in ("fieldmark/article", "paired by seed", "import fieldmark, ms", "small - tutorial"):
         assert said in done.stdout
     assert "target largest difference <= 0.001" in done.stdout
+
+
+BACKBONE = """
+from fieldmark.networks.onnx_graph import onnx_graph
+from fieldmark.networks.parser import parse
+from fieldmark.networks.volumes import plan
+from fieldmark.networks.weights import initial
+
+def graph(size):
+    made = plan(parse(f"INPUT {size}x{size}x3 -> CONV 4 3x3 step 4 -> RELU -> GAP -> FC"), 2)
+    return onnx_graph(made, initial(made, seed=0))
+"""
+
+
+@pytest.mark.slow
+def test_features_are_timed_and_judged_in_every_engine_and_precision(
+    module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("openvino")
+    features, options = module("features"), module("options")
+    monkeypatch.setattr(features, "SIZES", (64,))
+    (tmp_path / "backbone.py").write_text(BACKBONE)
+    data = pictures(tmp_path / "data", 12, 4)
+    found = features.run(
+        options.Options(data=data, odd=data, repeats=1, backbone=tmp_path / "backbone.py")
+    )
+    names = [f"64 {name}" for name in features.VARIANTS]
+    assert list(found.records["speed"]) == list(found.records["accuracy"]) == names
+    for name in names:
+        (record,) = found.records["speed"][name]
+        assert record["n"] == 32
+        assert record["engine"].startswith(name.split()[1])
+        assert found.records["accuracy"][name] == ["100.0 (67.6-100.0)"]  # bright and dark
+    assert sum(line.startswith("64 ") for line in found.lines) == 4
+
+
+def test_features_without_a_backbone_are_skipped(module, tmp_path: Path) -> None:
+    options = module("options").Options(data=tmp_path, odd=tmp_path, repeats=1)
+    assert module("features").run(options).lines[0].startswith("skipped: --backbone")

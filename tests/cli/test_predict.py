@@ -295,3 +295,26 @@ def test_a_model_that_is_not_there_names_those_that_are(
     assert "one of: birds-1" in fieldmark("predict", "birds-7", pictures[0]).err
     for thing in ("latest", "birds-1", run, run / "birds-1.fieldmark"):
         assert fieldmark("predict", thing, pictures[0]).status == 0
+
+
+GOLDEN_V2 = GOLDEN.with_name("bundle_v2.fieldmark")
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_model_with_two_networks_answers_with_the_one_that_is_asked_for(
+    fieldmark: Command, pictures: list[Path], precision: str
+) -> None:
+    done = fieldmark("predict", GOLDEN_V2, pictures[0], "--json", "--precision", precision)
+    assert done.status == 0
+    assert json.loads(done.out)["label"] == "Käuzchen"
+
+
+@pytest.mark.parametrize(
+    ("precision", "code"), [("int8", "float-only"), ("half", "precision-unknown")]
+)
+def test_a_precision_that_the_model_does_not_hold_is_refused(
+    fieldmark: Command, pictures: list[Path], precision: str, code: str
+) -> None:
+    done = fieldmark("predict", GOLDEN, pictures[0], "--precision", precision)
+    assert done.status == 2
+    assert f"[{code}]" in done.err

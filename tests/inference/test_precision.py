@@ -49,7 +49,7 @@ def test_an_int8_network_that_answers_otherwise_is_refused(tmp_path, tiny):
 def test_a_file_without_int8_says_so(model_file):
     with pytest.raises(UsageError, match="holds no int8 network") as caught:
         Predictor.open(model_file, precision="int8")
-    assert caught.value.code == "no-int8"
+    assert caught.value.code == "float-only"
     assert caught.value.where == str(model_file)
 
 

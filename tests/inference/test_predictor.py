@@ -22,7 +22,7 @@ from PIL import Image
 
 from fieldmark import bundle
 from fieldmark.errors import BundleError, UnreadableExample, UsageError
-from fieldmark.inference import predictor as predictor_file
+from fieldmark.inference import files as files_of
 from fieldmark.inference.predictor import Prediction, Predictor, Unread
 from fieldmark.inference.runtime import Outputs, open_runtime
 
@@ -289,7 +289,7 @@ def test_a_file_that_may_not_be_read_is_named(predictor, raw_files, monkeypatch)
     def locked(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(predictor_file.os, "open", locked)
+    monkeypatch.setattr(files_of.os, "open", locked)
     [answer] = predictor.predict_files([path])
     assert (answer.code, answer.reason) == ("no-permission", "no permission to read it")
 
@@ -302,10 +302,10 @@ def test_a_pipe_is_not_waited_for(predictor, tmp_path):
 
 
 def test_a_file_that_is_too_big_is_not_decoded(predictor, raw_files, monkeypatch):
-    monkeypatch.setattr(predictor_file, "MAX_FILE_BYTES", 191)
+    monkeypatch.setattr(files_of, "MAX_FILE_BYTES", 191)
     [answer] = predictor.predict_files(raw_files(1))
     assert answer.code == "too-big"
-    monkeypatch.setattr(predictor_file, "MAX_FILE_BYTES", 192)
+    monkeypatch.setattr(files_of, "MAX_FILE_BYTES", 192)
     [answer] = predictor.predict_files(raw_files(1))
     assert isinstance(answer, Prediction)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.cli.options import Json, LabelFrom, Labels, Quiet, RunsFolder
+from fieldmark.cli.options import Json, LabelFrom, Labels, Precision, Quiet, RunsFolder
 from fieldmark.cli.screen import screen, shown
 from fieldmark.errors import GateError, UsageError
 
@@ -31,6 +31,7 @@ def evaluate(
     csv_: Annotated[
         str, typer.Option("--csv", help="Write one row per file.", metavar="FILE")
     ] = "",
+    precision: Precision = "float32",
     runs_folder: RunsFolder = "runs",
     json_: Json = False,
     quiet: Quiet = False,
@@ -47,18 +48,19 @@ def evaluate(
     if csv_:
         _check_new(Path(csv_))
     found = measure(
-        run, folder, labels=labels or None, label_from=label_from, runs_folder=runs_folder
+        run,
+        folder,
+        labels=labels or None,
+        label_from=label_from,
+        precision=precision,
+        runs_folder=runs_folder,
     )
     if json_:
         unread = [each.to_dict() for each in found.unread]
         left_out = [dataclasses.asdict(each) for each in found.left_out]
         out.json(
             found.report.to_dict()
-            | {
-                "unread": unread,
-                "left_out": left_out,
-                "n_seen": found.n_seen,
-            }
+            | {"unread": unread, "left_out": left_out, "n_seen": found.n_seen}
         )
     else:
         out.results(found.report.lines(out.width))

@@ -13,3 +13,6 @@ LabelFrom = Annotated[
     str, typer.Option(help="folder, or name:REGEX (first group of the file name).")
 ]
 RunsFolder = Annotated[str, typer.Option(help="Where runs are looked up.", metavar="FOLDER")]
+Precision = Annotated[
+    str, typer.Option(help="float32, or int8 where the model file holds it.", metavar="PRECISION")
+]

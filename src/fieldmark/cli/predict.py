@@ -7,13 +7,16 @@ import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from fieldmark.cli.options import Json, Quiet, RunsFolder
+from fieldmark.cli.options import Json, Precision, Quiet, RunsFolder
 from fieldmark.cli.screen import Screen, screen, shown
 from fieldmark.errors import DataError, UsageError
+
+MANY: Final = 100
+"""Files from which on the engine that starts later and answers more in a second is ahead."""
 
 if TYPE_CHECKING:
     from fieldmark.inference.predictor import Prediction, Predictor, Unread
@@ -29,6 +32,7 @@ def predict(
         str, typer.Option("--format", help="table, jsonl or csv.", metavar="FORMAT")
     ] = "table",
     recursive: Annotated[bool, typer.Option(help="Look into sub-folders too.")] = True,
+    precision: Precision = "float32",
     runs_folder: RunsFolder = "runs",
     json_: Json = False,
     quiet: Quiet = False,
@@ -41,7 +45,7 @@ def predict(
     Example: fieldmark predict latest new/*.jpg
     """
     from fieldmark import runs as folders
-    from fieldmark.inference.predictor import Predictor
+    from fieldmark.inference.predictor import Predictor, as_precision
 
     style = "jsonl" if json_ else format_
     if style not in ("table", "jsonl", "csv"):
@@ -52,7 +56,10 @@ def predict(
             hint="table, jsonl or csv",
         )
     out = screen().settle(as_json=style != "table", quiet=quiet)
-    predictor = Predictor.open(folders.find(run, Path(runs_folder)))
+    many = len(files) >= MANY or any(name == "-" or Path(name).is_dir() for name in files)
+    predictor = Predictor.open(
+        folders.find(run, Path(runs_folder)), precision=as_precision(precision), bulk=many
+    )
     show = {"table": _table, "jsonl": _json_lines, "csv": _csv}[style]
     n_read, n_unread = show(out, predictor, _answers(predictor, files, recursive), top)
     if not n_read + n_unread:

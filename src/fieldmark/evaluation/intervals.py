@@ -115,7 +115,7 @@ def paired_difference(
     --------
     >>> low, high = paired_difference(6, 2, 500)
     >>> round(low, 4), round(high, 4)
-    (-0.0038, 0.0197)
+    (-0.0037, 0.0197)
     """
     _check(n, level)
     if min(n_lost, n_gained) < 0 or n_lost + n_gained > n:

@@ -6,6 +6,8 @@
     The engines, each the only door to what it is called after.
 ``prediction``
     The answer: :class:`~fieldmark.inference.prediction.Prediction`, or why there is none.
+``files``
+    The bytes of a file that somebody named.
 ``predictor``
     From a file's bytes to the answer.
 

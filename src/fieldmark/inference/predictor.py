@@ -9,8 +9,6 @@ bytes give the same answer. Reads the files it is given and writes nothing.
 from __future__ import annotations
 
 import hashlib
-import os
-import stat
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +24,7 @@ from numpy.typing import NDArray
 from fieldmark import bundle as bundles
 from fieldmark.bundle import Bundle
 from fieldmark.errors import BundleError, UnreadableExample, UsageError
+from fieldmark.inference.files import MAX_FILE_BYTES, read_file
 from fieldmark.inference.prediction import LabelScore, Prediction, Unread
 from fieldmark.inference.runtime import Engine, Outputs, Runtime, open_runtime
 from fieldmark.modalities.base import InputSpec, Modality
@@ -47,9 +46,6 @@ GOLDEN_TOLERANCE: Final = 1e-3
 
 INT8_TOLERANCE: Final = 0.25
 """The same for an int8 network, whose scores are compared with those of the float network."""
-
-MAX_FILE_BYTES: Final = 200_000_000
-"""A larger file is no picture that anyone meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +128,8 @@ class Predictor:
         Raises
         ------
         UsageError
-            ``no-model``: there is no such file. ``no-int8``: it holds no int8 network.
-            ``engine-unknown``.
+            ``no-model``: there is no such file. ``float-only``: it holds no int8 network.
+            ``precision-unknown`` or ``engine-unknown``.
         MissingExtra
             ``extra-missing``: the engine is not installed.
         BundleError
@@ -313,7 +309,7 @@ class Predictor:
 
     def _decode(self, source: Path | str | bytes) -> _Decoded:
         started = time.perf_counter()
-        data = source if isinstance(source, bytes) else _read(source)
+        data = source if isinstance(source, bytes) else read_file(source)
         pixels = self._modality.decode(data, self.spec)
         return _Decoded(
             file="" if isinstance(source, bytes) else str(source),
@@ -345,13 +341,31 @@ class Predictor:
         return tuple(LabelScore(self.classes[i], float(row[i])) for i in order)
 
 
+def as_precision(name: str) -> Precision:
+    """Return the name of a precision, as a person wrote it.
+
+    Raises
+    ------
+    UsageError
+        ``precision-unknown``.
+    """
+    for precision in get_args(Precision):
+        if name == precision:
+            return cast(Precision, precision)
+    raise UsageError(
+        f"There is no precision {name!r}.",
+        code="precision-unknown",
+        hint=f"one of: {', '.join(get_args(Precision))}",
+    )
+
+
 def _network(bundle: Bundle, precision: Precision, where: str) -> bytes:
-    if precision == "float32":
+    if as_precision(precision) == "float32":
         return bundle.onnx
     if bundle.int8 is None:
         raise UsageError(
             "The model file holds no int8 network.",
-            code="no-int8",
+            code="float-only",
             where=where,
             hint="answer in float32, which every model file holds",
         )
@@ -372,34 +386,3 @@ def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.floa
     powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return shares
-
-
-def _read(path: Path | str) -> bytes:
-    try:
-        return _read_regular(path)
-    except UnreadableExample:
-        raise
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # ValueError: a NUL in it
-        raise UnreadableExample("there is no such file", code="no-file") from error
-    except PermissionError as error:
-        raise UnreadableExample("no permission to read it", code="no-permission") from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UnreadableExample(f"cannot be read ({reason})", code="unreadable") from error
-
-
-def _read_regular(path: Path | str) -> bytes:
-    # Without O_NONBLOCK, opening a pipe would wait for its writer.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    handle = os.open(path, flags)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise UnreadableExample("not a file", code="no-file")
-        with open(handle, "rb", closefd=False) as stream:
-            data = stream.read(MAX_FILE_BYTES + 1)
-    finally:
-        os.close(handle)
-    if len(data) > MAX_FILE_BYTES:
-        megabytes = MAX_FILE_BYTES // 10**6
-        raise UnreadableExample(f"the file has more than {megabytes} MB", code="too-big")
-    return data

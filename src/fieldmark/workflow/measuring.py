@@ -17,7 +17,7 @@ from fieldmark.data import scan
 from fieldmark.data.manifest import LeftOut
 from fieldmark.errors import DataError
 from fieldmark.evaluation.report import Report, measure
-from fieldmark.inference.predictor import Prediction, Predictor, Unread
+from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
 from fieldmark.workflow.dataset import cores
 from fieldmark.workflow.finding import pictures
 from fieldmark.workflow.run import Run, open_run
@@ -70,6 +70,7 @@ def evaluate(
     *,
     labels: str | Path | None = None,
     label_from: str = "folder",
+    precision: str = "float32",
     runs_folder: str | Path = "runs",
 ) -> Evaluation:
     """Measure a model on files with known labels, by class name.
@@ -83,6 +84,8 @@ def evaluate(
         part, from its files as they are now.
     labels, label_from
         As for :func:`fieldmark.load`.
+    precision : {"float32", "int8"}, default="float32"
+        Which network of the model file answers.
     runs_folder : str or Path, default="runs"
 
     Returns
@@ -97,11 +100,11 @@ def evaluate(
     """
     if folder is None:
         run = open_run(thing, runs_folder=runs_folder)
-        predictor = run.predictor
+        model = run.bundle
         wanted, what = _own_test_part(run), f"test part of {run.name}"
         left_out: tuple[LeftOut, ...] = ()
     else:
-        predictor = Predictor.open(runs.find(thing, Path(runs_folder)))
+        model = runs.find(thing, Path(runs_folder))
         manifest = scan.scan(
             Path(folder),
             labels=Path(labels) if labels else None,
@@ -111,6 +114,7 @@ def evaluate(
         examples = manifest.part("test") or manifest.examples
         wanted = [_Wanted(manifest.root / each.path, each.label) for each in examples]
         left_out, what = manifest.left_out, str(folder)
+    predictor = Predictor.open(model, precision=as_precision(precision), bulk=True)
     _check_classes([each.label for each in wanted], predictor.classes)
     found = _measured(predictor, wanted, what)
     known = _learned_from(runs.find(thing, Path(runs_folder)).parent / "data.csv")
@@ -178,7 +182,11 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
         np.array([index[label] for label, _ in good], np.int64),
         predictor.classes,
         baseline_class=_baseline(predictor, [label for label, _ in good]),
-        conditions={"part": what, "engine": predictor.runtime.name},
+        conditions={
+            "part": what,
+            "engine": predictor.runtime.name,
+            "precision": predictor.precision,
+        },
         seed=_seed(predictor),
     )
     return Evaluation(report, tuple(good), tuple(unread))
