@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import accuracy, cold_start, loss_curve, odd_images, scratch, tutorial
+from benchmarks import accuracy, cold_start, head, loss_curve, odd_images, scratch, tutorial
 from benchmarks.conditions import conditions, warning_if_busy
 from benchmarks.measure import SideFailed
 from benchmarks.options import REPOSITORY, Options, Result
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "scratch": scratch.run,
     "odd_images": odd_images.run,
     "loss_curve": loss_curve.run,
+    "head": head.run,
 }
 
 

@@ -20,6 +20,7 @@ PACKAGES: Final = (
     "opencv-python-headless",
     "pillow",
     "scipy",
+    "scikit-learn",
 )
 
 
