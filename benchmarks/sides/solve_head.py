@@ -15,7 +15,7 @@ def drawn(n: int, n_columns: int, n_classes: int) -> tuple[np.ndarray, np.ndarra
     rng = np.random.default_rng(0)
     labels = rng.integers(0, n_classes, n)
     size = np.exp(-4 * np.arange(n_columns) / n_columns).astype(np.float32)
-    centres = 0.25 * rng.normal(size=(n_classes, n_columns)).astype(np.float32)
+    centres = 0.06 * rng.normal(size=(n_classes, n_columns)).astype(np.float32)
     turn = np.linalg.qr(rng.normal(size=(n_columns, n_columns)).astype(np.float32))[0]
     noise = rng.normal(size=(n, n_columns)).astype(np.float32)
     linear = ((noise + centres[labels]) * size) @ turn

@@ -154,7 +154,7 @@ def test_rare_classes_are_learned_and_scored_honestly(method: str) -> None:
     assert np.isfinite(head.out_of_fold).all()
     alone = rows.labels[head.scored] == 3
     unseen = softmax(head.out_of_fold[alone])[0, 3]
-    assert unseen < 0.1
+    assert unseen < 0.25  # chance
     assert (head.logits(rows.features).argmax(axis=1) == rows.labels).mean() > 0.9
 
 

@@ -84,14 +84,19 @@ def test_the_factor_is_the_best_one(seed: int, spread: float) -> None:
     weights = rng.uniform(0.1, 1, 50)
     weights /= weights.sum()
 
+    doubt = 2 / (50 / 3 + 3)
+
     def loss(factor: float) -> float:
         logits = factor * scores
-        return float(weights @ (logsumexp(logits, axis=1) - logits[np.arange(50), labels]))
+        believed = np.where(np.eye(3)[labels], 1 - doubt, doubt / 2)
+        return float(weights @ (logsumexp(logits, axis=1) - (believed * logits).sum(axis=1)))
 
     peer = minimize_scalar(loss, bounds=(0, 1000), method="bounded", options={"xatol": 1e-10})
     assert loss(sharpness(scores, labels, weights)) <= peer.fun + 1e-9
 
 
-def test_scores_that_separate_the_classes_get_a_finite_factor() -> None:
-    scores = np.array([[1.0, 0.0], [0.0, 1.0]])
-    assert 10 < sharpness(scores, np.array([0, 1]), np.full(2, 0.5)) <= 1000
+@pytest.mark.parametrize("n", [4, 100])
+def test_scores_that_separate_the_classes_are_doubted_by_their_number(n: int) -> None:
+    labels = np.arange(n) % 2
+    factor = sharpness(np.eye(2)[labels], labels, np.full(n, 1 / n))
+    assert 1 / (1 + np.exp(-factor)) == pytest.approx((n / 2 + 1) / (n / 2 + 2))
