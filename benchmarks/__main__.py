@@ -8,7 +8,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import accuracy, cold_start, features, loss_curve, odd_images, scratch, tutorial
+from benchmarks import (
+    accuracy,
+    cold_start,
+    features,
+    head,
+    loss_curve,
+    odd_images,
+    scratch,
+    tutorial,
+)
 from benchmarks.conditions import conditions, warning_if_busy
 from benchmarks.measure import SideFailed
 from benchmarks.options import REPOSITORY, Options, Result
@@ -21,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "odd_images": odd_images.run,
     "loss_curve": loss_curve.run,
     "features": features.run,
+    "head": head.run,
 }
 
 

@@ -21,6 +21,7 @@ PACKAGES: Final = (
     "opencv-python-headless",
     "pillow",
     "scipy",
+    "scikit-learn",
 )
 
 

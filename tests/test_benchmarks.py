@@ -76,7 +76,8 @@ def test_the_runner_imports_the_standard_library_only() -> None:
 def test_without_pictures_it_says_so_and_is_content(tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     kept = tmp_path / "figures.json"
-    done = runner("--data", absent, "--odd", absent, "--json", kept)
+    names = ("tutorial", "accuracy", "cold_start", "scratch", "odd_images", "loss_curve")
+    done = runner(*names, "--data", absent, "--odd", absent, "--json", kept)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(f"skipped: there is no folder {absent}") == 6
     assert {"conditions", "tutorial", "loss_curve"} <= set(json.loads(kept.read_text()))
@@ -222,6 +223,13 @@ def test_a_sample_takes_so_many_of_each_class(module, tmp_path: Path) -> None:
     with module("pictures").shared_pictures(options) as shared:
         found = sorted(path.parent.name for path in shared.folder.rglob("*.jpg"))
         assert found == ["cats"] * 7 + ["dogs"] * 7
+
+
+def test_both_sides_of_the_head_reach_the_same_loss() -> None:
+    done = runner("head", "--pictures", 150, "--repeats", 1)
+    assert done.returncode == 0, done.stderr
+    assert "300 rows, 40 columns, 2 classes:" in done.stdout
+    assert "target log-loss, fieldmark/sklearn <= 1.01: 1, met" in done.stdout
 
 
 @pytest.mark.slow

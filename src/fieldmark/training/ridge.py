@@ -133,8 +133,18 @@ def sharpness(
 ) -> float:
     """Return the factor that turns scores into the logits of lowest log-loss, by Newton's method.
 
-    The loss is convex in the factor; it stays within [0, 1000], which separable scores would leave.
+    Each label is believed but for (K - 1) / (n / K + K), which the other classes share: else a few
+    scores that happen to be all right would get an endless factor. The loss is convex in it.
+
+    References
+    ----------
+    Platt, "Probabilistic outputs for support vector machines", 1999, whose targets these are.
     """
+    n, n_classes = scores.shape
+    doubt = (n_classes - 1) / (n / n_classes + n_classes)
+    own = scores[np.arange(n), labels]
+    others = (scores.sum(axis=1) - own) / (n_classes - 1)
+    wanted = float(weights @ ((1 - doubt) * own + doubt * others))
     factor = 1.0
     for _ in range(_NEWTON_STEPS):
         logits = factor * scores
@@ -142,8 +152,7 @@ def sharpness(
         probs = np.exp(logits)
         probs /= probs.sum(axis=1, keepdims=True)
         mean = (probs * scores).sum(axis=1)
-        own = scores[np.arange(len(labels)), labels]
-        slope = float(weights @ (mean - own))
+        slope = float(weights @ mean) - wanted
         bend = float(weights @ ((probs * np.square(scores)).sum(axis=1) - mean**2))
         # From the flat side Newton leaps too far: at most a factor of four at once.
         better = factor - slope / bend if bend > 0 else factor

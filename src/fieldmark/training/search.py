@@ -16,8 +16,9 @@ from fieldmark.training.rows import Balance
 
 Method = Literal["logistic", "ridge"]
 
-GRID: Final = tuple(np.geomspace(10, 1e-4, 11).tolist())
-"""Strengths that are tried, from strong to weak; then finer around the best of them."""
+GRID: Final = tuple(np.geomspace(1000, 1e-4, 15).tolist())
+"""Strengths that are tried, from strong to weak; then finer around the best of them. Thousands of
+examples want 0.01 to 1; a handful of them may want to be hardly believed."""
 _TURNED = 1.02
 """The path ends where the loss is so many times its lowest value."""
 _TOLERANCE = 1e-5
