@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from fieldmark.bundle import check_onnx
 from fieldmark.errors import DataError
 from fieldmark.evaluation.intervals import paired_difference
+from fieldmark.inference.onnx_runtime import quiet
 from fieldmark.inference.runtime import INPUT, OUTPUTS, open_runtime
 
 MAX_DROP: Final = 0.005
@@ -110,6 +111,7 @@ def quantize(onnx: bytes, batches: Iterable[NDArray[np.uint8]]) -> bytes:
     arXiv:1806.08342.
     """
     open_runtime(onnx)  # refuses what has not the input and outputs that are relied on below
+    quiet()
     import onnx as package
     from onnxruntime import quantization as engine
 
