@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_every_stage_has_its_blocks_and_all_but_the_first_are_residual(name: str
     found = made(name)
     assert found.backbone is not None
     ends = found.backbone.ends
-    inside = [found.steps[a + 1 : b + 1] for a, b in zip(ends[:-2], ends[1:-1], strict=True)]
+    inside = [found.steps[a + 1 : b + 1] for a, b in pairwise(ends[:-1])]
     depthwise = [
         sum(isinstance(step.layer, Conv) and step.layer.filters is None for step in steps)
         for steps in inside
