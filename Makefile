@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := demo-digits
 TORCH := torch==2.13.0
+REFERENCE := efficientnet-lite-pytorch==0.1.0
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check slow bench docs clean
@@ -63,5 +64,5 @@ $(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
 	@touch $@ $(VENV)/.stamp-demo
 
 $(VENV)/.stamp-backends: $(VENV)/.stamp-dev
-	$(PIP) -e ".[dev,jax]" "$(TORCH)"
+	$(PIP) -e ".[dev,jax]" "$(TORCH)" "$(REFERENCE)"
 	@touch $@

@@ -62,16 +62,30 @@ class FeatureShelf:
     def __contains__(self, name: object) -> bool:
         return name in self._places
 
-    def read(self, names: Sequence[str], out: NDArray[np.float32]) -> None:
-        """Copy the rows of ``names``, all of which are here, into ``out`` of shape (n, width)."""
+    def read(self, names: Sequence[str], out: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Copy the rows of ``names``, all of which are here, into ``out`` of shape (n, width).
+
+        Returns
+        -------
+        bool array of shape (n,)
+            Which were copied. Another process may have taken a segment away in the meantime, to
+            keep to its limit; what was in it is not here any more.
+        """
         by_file: dict[Path, list[tuple[int, int]]] = {}
         for at, name in enumerate(names):
             path, row = self._places[name]
             by_file.setdefault(path, []).append((at, row))
+        copied = np.zeros(len(names), np.bool_)
         for path, pairs in by_file.items():
-            rows = np.load(path, mmap_mode="r", allow_pickle=False)
             here, there = np.array(pairs, np.int64).T
-            out[here] = rows[there]
+            try:
+                out[here] = np.lib.format.open_memmap(path, mode="r")[there]
+            except (OSError, ValueError):
+                for at in here:
+                    self._places.pop(names[at], None)
+                continue
+            copied[here] = True
+        return copied
 
     def add(self, names: Sequence[str], rows: NDArray[np.float32]) -> None:
         """Write one segment; without a folder, or where it cannot be written, nothing is kept."""
@@ -92,7 +106,7 @@ class FeatureShelf:
         path = facts.with_suffix(".npy")
         try:
             names = json.loads(facts.read_text(encoding="utf-8"))
-            rows = np.load(path, mmap_mode="r", allow_pickle=False)
+            rows = np.lib.format.open_memmap(path, mode="r")
             if rows.dtype != np.float32 or rows.shape != (len(names), self._width):
                 return
         except (OSError, ValueError, TypeError, EOFError):

@@ -149,10 +149,10 @@ class _Extractor:
 
     def run(self) -> Features:
         known = [name for name in self.at if name in self.shelf]
-        if known:
-            found = np.empty((len(known), self.given.width), np.float32)
-            self.shelf.read(known, found)
-            self.rows[[self.at[name] for name in known]] = found
+        found = np.empty((len(known), self.given.width), np.float32)
+        copied = self.shelf.read(known, found)
+        places = np.array([self.at[name] for name in known], np.int64)
+        self.rows[places[copied]] = found[copied]
         for given in self.given.runtime.stream(self._batches(), ("features",)):
             if given.features is not None:
                 self._take(given.features)
@@ -167,7 +167,7 @@ class _Extractor:
             copies_of={
                 sha: tuple(self.at[name] for name in names[1:]) for sha, names in kept.items()
             },
-            n_cached=len(known),
+            n_cached=int(copied.sum()),
         )
 
     def _batches(self) -> Iterator[NDArray[np.uint8]]:

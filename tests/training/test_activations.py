@@ -1,0 +1,122 @@
+"""What the frozen front makes of pictures: in order, mirrored ones behind, on a disk with room."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fieldmark.data import scan
+from fieldmark.data.reading import FilePixels
+from fieldmark.errors import DataError
+from fieldmark.inference.runtime import Runtime, open_runtime
+from fieldmark.modalities import MODALITIES
+from fieldmark.modalities.base import InputSpec
+from fieldmark.networks import cutting
+from fieldmark.networks.onnx_graph import onnx_graph
+from fieldmark.networks.parser import parse
+from fieldmark.networks.volumes import plan
+from fieldmark.networks.weights import initial
+from fieldmark.training.activations import BATCH, activations
+from tests.pictures import write_shapes
+
+VOLUME = (7, 7, 4)
+
+
+@pytest.fixture(scope="module")
+def front() -> Runtime:
+    text = "INPUT 16x16x3 -> CONV 4 3x3 -> RELU -> POOL 2x2 -> CONV 5 3x3 -> RELU -> GAP -> FC"
+    before = cutting.front(plan(parse(text), 3), 2)
+    return open_runtime(
+        onnx_graph(before, initial(before, seed=3)), threads=1, engine="onnxruntime"
+    )
+
+
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory: pytest.TempPathFactory) -> FilePixels:
+    folder = write_shapes(tmp_path_factory.mktemp("shapes"), 9)
+    manifest = scan.hash_contents(scan.scan(folder), threads=1)
+    return FilePixels(manifest, MODALITIES["image"], InputSpec(height=16, width=16), threads=2)
+
+
+def made(
+    pixels: FilePixels, front: Runtime, at: list[int], *, mirrored: bool, told: Any = None
+) -> np.ndarray:
+    return activations(
+        pixels,
+        np.array(at, np.int64),
+        front,
+        VOLUME,
+        mirrored=mirrored,
+        progress=told or (lambda done, total: None),
+    )
+
+
+def maps_of(front: Runtime, picture: np.ndarray) -> np.ndarray:
+    maps = front.run(picture[None], ("maps",)).maps
+    assert maps is not None
+    return maps[0].transpose(1, 2, 0)
+
+
+@pytest.mark.parametrize("n", [1, BATCH, BATCH + 1, 2 * BATCH + 3])
+def test_a_row_is_the_fronts_output_for_that_picture(
+    pixels: FilePixels, front: Runtime, n: int
+) -> None:
+    at = [(7 * k) % 27 for k in range(n)]
+    found = made(pixels, front, at, mirrored=False)
+    assert (found.shape, found.dtype) == ((n, *VOLUME), np.float16)
+    for row, place in zip(found, at, strict=True):
+        np.testing.assert_allclose(row, maps_of(front, pixels[place]), rtol=2e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, BATCH, 2 * BATCH + 3])
+def test_mirrored_pictures_stand_behind_the_plain_ones(
+    pixels: FilePixels, front: Runtime, n: int
+) -> None:
+    at = list(range(n))
+    found = made(pixels, front, at, mirrored=True)
+    assert found.shape == (2 * n, *VOLUME)
+    np.testing.assert_array_equal(found[:n], made(pixels, front, at, mirrored=False))
+    for row, place in zip(found[n:], at, strict=True):
+        mirror = np.ascontiguousarray(pixels[place][:, ::-1])
+        np.testing.assert_allclose(row, maps_of(front, mirror), rtol=2e-3, atol=1e-4)
+
+
+def test_the_same_pictures_give_the_same_bytes(pixels: FilePixels, front: Runtime) -> None:
+    one, other = (made(pixels, front, [3, 1, 4], mirrored=True) for _ in range(2))
+    assert one.tobytes() == other.tobytes()
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_progress_never_goes_back_and_ends_at_all(
+    pixels: FilePixels, front: Runtime, mirrored: bool
+) -> None:
+    told: list[tuple[int, int]] = []
+    made(pixels, front, list(range(11)), mirrored=mirrored, told=lambda *both: told.append(both))
+    assert told == sorted(told)
+    assert told[-1] == (11, 11)
+    assert len(told) == 2 * (1 + mirrored)
+
+
+def test_it_lies_in_a_file_that_has_no_name(
+    pixels: FilePixels, front: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    found = made(pixels, front, [0, 1], mirrored=False)
+    assert isinstance(found, np.memmap)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_is_said_before_any_work(
+    pixels: FilePixels, front: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 2 * 2 * int(np.prod(VOLUME))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1, 1, size))  # type: ignore[attr-defined]
+    monkeypatch.setattr(front, "stream", lambda *given: pytest.fail("it was run"), raising=False)
+    with pytest.raises(DataError, match="no room for what the frozen layers make") as caught:
+        made(pixels, front, [0, 1], mirrored=False)
+    assert caught.value.code == "cache-not-writable"
+    assert "TMPDIR" in caught.value.hint
