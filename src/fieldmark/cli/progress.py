@@ -11,6 +11,7 @@ from fieldmark.training.events import (
     DataChecked,
     EpochDone,
     Event,
+    Fetching,
     FineTuned,
     HeadSolved,
     Planned,
@@ -89,6 +90,8 @@ class TrainingScreen:
                 return self._planned_lines(event)
             case RateFound():
                 return [f"Learning rate {event.lr:.2g} (range test)"]
+            case Fetching():
+                return [f"{event.by} may now fetch the {shown(event.what)} (--allow-network)."]
             case HeadSolved():
                 return [_head_line(event)]
             case FineTuned():

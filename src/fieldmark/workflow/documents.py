@@ -34,7 +34,7 @@ def report_page(
             left_out=tuple(dataclasses.asdict(each) for each in manifest.left_out),
             network=facts.network,
             layers=_layers(facts.table),
-            network_notes=_network_notes(facts.table),
+            network_notes=(*_network_notes(facts.table), *facts.origin),
             history=tuple(facts.history),
             best_epoch=fitted.stopped.best_epoch if facts.history else None,
             stopped=fitted.stopped.text,
@@ -145,5 +145,6 @@ def card(facts: RunFacts, report: Report) -> str:
             "## Network",
             f"`{facts.network}`",
             "",
+            *(f"- {sentence}" for sentence in facts.origin),
         ]
     )
