@@ -25,13 +25,18 @@ BACKEND_DOORS = (
     "networks/keras_model.py",
 )
 DOORS = {
-    "keras": ("networks/keras_model.py", "training/"),
+    "keras": ("networks/keras_model.py", "networks/keras_backbone.py", "training/"),
     "tensorflow": BACKEND_DOORS,
     "torch": BACKEND_DOORS,
     "jax": BACKEND_DOORS,
     "onnxruntime": ("inference/onnx_runtime.py", "quantization.py"),
     "openvino": ("inference/openvino_runtime.py",),
-    "onnx": ("networks/onnx_graph.py", "quantization.py"),
+    "onnx": (
+        "networks/onnx_graph.py",
+        "networks/foreign_file.py",
+        "networks/foreign_graph.py",
+        "quantization.py",
+    ),
     "cv2": ("modalities/",),
     "PIL": ("modalities/",),
     "matplotlib": ("evaluation/",),

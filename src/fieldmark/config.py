@@ -131,6 +131,8 @@ class RunSettings:
     """Keep decoded pictures for the next run, in fieldmark's own cache folder."""
     cache_gb: float = 20.0
     """The most that cache folder may hold; what was used longest ago goes first."""
+    allow_network: bool = False
+    """Let Keras fetch the weights of a ``BACKBONE keras:NAME``; nothing else is ever fetched."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,26 +35,49 @@ OPERATORS: Final = frozenset(
         "Conv",
         "DequantizeLinear",
         "Div",
+        "Elu",
+        "Erf",
         "Flatten",
         "Gemm",
         "GlobalAveragePool",
         "GlobalMaxPool",
+        "HardSigmoid",
+        "HardSwish",
         "Identity",
+        "LayerNormalization",
+        "LeakyRelu",
         "MatMul",
         "MaxPool",
         "Mul",
+        "PRelu",
+        "Pow",
         "QuantizeLinear",
+        "ReduceMax",
+        "ReduceMean",
         "Relu",
         "Reshape",
         "Sigmoid",
+        "Slice",
         "Softmax",
+        "Split",
+        "Sqrt",
+        "Squeeze",
         "Sub",
+        "Tanh",
         "Transpose",
+        "Unsqueeze",
     }
 )
 """What a network may compute. None of these makes a tensor larger than its inputs and weights
 account for; ``ConstantOfShape``, ``Expand`` and the like turn a few bytes into gigabytes.
-``DequantizeLinear`` gives four bytes for one, as ``Cast`` does, and as many values as it reads."""
+``DequantizeLinear`` gives four bytes for one, as ``Cast`` does, and as many values as it reads.
+
+Networks from elsewhere need a few that ours do not. Of one number in, one number out: ``Elu``,
+``Erf``, ``HardSigmoid``, ``HardSwish``, ``LeakyRelu``, ``PRelu``, ``Pow``, ``Sqrt``, ``Tanh``. As
+large as its input: ``LayerNormalization``. Smaller: ``ReduceMax``, ``ReduceMean``, ``Slice``,
+``Split``. The same numbers in another shape: ``Squeeze``, ``Unsqueeze``. Left out on purpose:
+``Pad``, ``Resize``, ``Gather`` and ``Tile``, whose output may be of any size, by numbers in tensors
+that this walk does not read."""
 
 # Message -> field number -> what is inside: another message, a domain, or plain values.
 _ALLOWED: Final[dict[str, dict[int, str]]] = {

@@ -11,6 +11,7 @@ from fieldmark.training.events import (
     DataChecked,
     EpochDone,
     Event,
+    Fetching,
     FineTuned,
     HeadSolved,
     Int8Checked,
@@ -90,6 +91,8 @@ class TrainingScreen:
                 return self._planned_lines(event)
             case RateFound():
                 return [f"Learning rate {event.lr:.2g} (range test)"]
+            case Fetching():
+                return [f"{event.by} may now fetch the {shown(event.what)} (--allow-network)."]
             case HeadSolved():
                 return [_head_line(event)]
             case Int8Checked():

@@ -73,6 +73,9 @@ def train(
         str, typer.Option("--out", "-o", help="Folder of the runs.", metavar="FOLDER")
     ] = "",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no decoded pictures.")] = False,
+    allow_network: Annotated[
+        bool, typer.Option("--allow-network", help="Let Keras fetch a backbone's weights.")
+    ] = False,
     config: Annotated[
         str, typer.Option(help="Settings; a run's config.toml repeats it.", metavar="FILE")
     ] = "",
@@ -123,6 +126,7 @@ def train(
             "out": out,
             "cache": False if no_cache else None,
             "int8": int8 or None,
+            "allow_network": allow_network or None,
         },
     }
     settings = _settings(preset, config, tables)

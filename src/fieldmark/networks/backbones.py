@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 
 from fieldmark.networks import efficientnet_lite
-from fieldmark.networks.layers import Item
+from fieldmark.networks.layers import Backbone, Item
 from fieldmark.networks.parser import parse
 
 
@@ -65,3 +65,32 @@ def stage_items(name: str) -> tuple[tuple[Item, ...], ...]:
     ['CONV 1280 1x1', 'BN', 'RELU6']
     """
     return tuple(parse(f"INPUT 8x8x3 -> {text}").items for text in BACKBONES[name].stages)
+
+
+def misfit(item: Backbone, volume: tuple[int, ...], *, first: bool) -> tuple[str, str] | None:
+    """Say why a backbone cannot stand on ``volume``, and what to do; None: it can.
+
+    ``first``: whether nothing stands between it and INPUT.
+    """
+    if not first or volume[2] != 3:
+        return (
+            "BACKBONE stands right behind INPUT and wants colours; "
+            f"{'x'.join(map(str, volume))} stands here.",
+            "start the list with: INPUT 224x224x3 -> BACKBONE ...",
+        )
+    if item.is_foreign:
+        if item.stages:
+            return f"The stages of {item.source} are not known.", "leave out: stages"
+        return None
+    known = BACKBONES.get(item.source)
+    if known is None:
+        names = ", ".join(BACKBONES)
+        return f"There is no backbone {item.source!r}.", f"known: {names}, onnx:FILE, keras:NAME"
+    if item.scale:
+        return f"{item.source} scales pixels as it was trained to.", "leave out: scale"
+    if item.stages > known.n_stages:
+        return (
+            f"{item.source} has {known.n_stages} stages; {item.stages} are asked for.",
+            f"stages 1 to {known.n_stages}, or leave it out",
+        )
+    return None

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark import rng
+from fieldmark.errors import UsageError
 from fieldmark.networks.layers import (
     Activation,
+    Backbone,
     BatchNorm,
     Conv,
     Dense,
@@ -105,6 +107,8 @@ def build(plan: Plan, weights: Weights, *, seed: int = 0, any_size: bool = False
     ------
     BundleError
         Code ``weights-mismatch``.
+    UsageError
+        Code ``nothing-to-fine-tune``: the plan's backbone comes from elsewhere.
     """
     shape = (None, None, plan.input[2]) if any_size else plan.input
     if plan.entering is None:
@@ -164,6 +168,13 @@ def _layer(operation: Operation, seed: int) -> Callable[[Any], Any]:
             return keras.layers.Concatenate(name=name)  # type: ignore[no-any-return]
         case Bias():
             return LateBias(name=name)
+        case Backbone(source=source):
+            raise UsageError(
+                f"{source} is used as it is; only its head is learned.",
+                code="nothing-to-fine-tune",
+                why="A network from elsewhere has no layers of ours that could be trained.",
+                hint="leave --fine-tune out, or use --net features",
+            )
 
 
 def _conv(conv: Conv, operation: Operation) -> Callable[[Any], Any]:

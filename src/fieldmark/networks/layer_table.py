@@ -11,9 +11,11 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
+from fieldmark.networks.foreign import without_folder
 from fieldmark.networks.hints import Hint, find
 from fieldmark.networks.layers import (
     Activation,
+    Backbone,
     BatchNorm,
     Conv,
     Dense,
@@ -148,7 +150,11 @@ def layer_table(plan: Plan, *, name: str = "network") -> LayerTable:
         counts = not isinstance(step.layer, (Activation, BatchNorm, Dropout, Add, Concat))
         number += counts
         codes = tuple(hint.code for hint in hints if hint.step == step.name)
-        rows.append(_row(step, number if counts else None, seen[at], codes))
+        row = _row(step, number if counts else None, seen[at], codes)
+        if isinstance(step.layer, Backbone) and plan.foreign is not None:
+            its = plan.foreign
+            row = dataclasses.replace(row, weights=its.n_weights, multiply_adds=its.multiply_adds)
+        rows.append(row)
     rows.append(_last_row(plan, rows[-1]))
     n = plan.n_classes
     title = f"{name}  .  input {shown(plan.input)}  .  {n} classes"
@@ -236,6 +242,8 @@ def _words(step: Step) -> tuple[str, str, str]:
                 f"{step.output[0]} unit{'s' * (step.output[0] > 1)}",
                 f"{volume[0]}*{step.output[0]}{bias}",
             )
+        case Backbone(source=source):
+            return "BACKBONE", _cut(without_folder(source)), "frozen"
         case Add():
             return "ADD", "plus block's input", "same size"
         case Concat():
@@ -256,6 +264,10 @@ def _formula(step: Step, kernel: tuple[int, int]) -> str:
     if isinstance(layer, Pool) and pace == kernel[0]:
         return f"{rows}/{pace}{rest}" if rest else f"{rows}/{pace} = {out}"
     return f"({rows}-{kernel[0]})/{pace}+1 = {out}" + rest
+
+
+def _cut(text: str, width: int = 20) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def _bytes(size: int) -> str:

@@ -28,9 +28,10 @@ SOFTMAX                                     scores to shares of 1; last layer on
 DROPOUT     rate                            in training, sets a share of the values to 0
 FLATTEN                                     volume to list; implied before FC
 FC          [n]                             n units; the last FC takes its width from the classes
-BACKBONE    name [stages n]                 a pretrained network up to its features, right behind
+BACKBONE    name [stages n] [scale s]       a pretrained network up to its features, right behind
                                             INPUT; ``stages n`` adds the averages of its last n
-                                            stages to the features
+                                            stages to the features. From elsewhere: ``onnx:FILE``
+                                            or ``keras:NAME``, with the ``scale`` of its pixels
 ==========  ==============================  =====================================================
 """
 
@@ -38,12 +39,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 Pair = tuple[int, int]
 Padding = Literal["valid", "same"]
 Reduce = Literal["max", "mean"]
 Function = Literal["relu", "relu6", "sigmoid", "softmax"]
+Scale = Literal["imagenet", "unit", "centred", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +166,22 @@ class Backbone(_Read):
     """A name of :data:`~fieldmark.networks.backbones.BACKBONES`, ``keras:Name``, ``onnx:FILE``."""
     stages: int = 0
     """How many of its last stages are averaged over rows and columns and added to the features."""
+    scale: Scale | None = None
+    """How pixels become numbers for a network from elsewhere; None: as is usual for its kind."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it comes from a file or from Keras, and is not a list of our own."""
+        return self.source.startswith(FOREIGN_KINDS)
 
     def __str__(self) -> str:
         source = self.source if PLAIN_SOURCE.fullmatch(self.source) else f'"{self.source}"'
-        return f"BACKBONE {source}" + (f" stages {self.stages}" if self.stages else "")
+        stages = f" stages {self.stages}" if self.stages else ""
+        return f"BACKBONE {source}{stages}" + (f" scale {self.scale}" if self.scale else "")
+
+
+FOREIGN_KINDS: Final = ("onnx:", "keras:")
+"""How the source of a backbone from elsewhere begins."""
 
 
 PLAIN_SOURCE = re.compile(r"[\w.](?:[\w.:/\\~+@]|-(?!>))*")

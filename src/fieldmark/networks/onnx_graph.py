@@ -25,8 +25,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldmark.networks.foreign import INPUT, OUTPUT, ForeignBackbone
 from fieldmark.networks.layers import (
     Activation,
+    Backbone,
     BatchNorm,
     Conv,
     Dense,
@@ -117,6 +119,9 @@ class _Writer:
         from onnx import TensorProto
 
         self._node("Cast", ["pixels"], "pixels/float", {"to": TensorProto.FLOAT})
+        if self.plan.foreign is not None and self.plan.maps_at >= 0:
+            self.values[-1] = "pixels/float"
+            return  # it scales in its own way, and the picture itself is nobody's map
         scale = self._constant("pixels/scale", np.float32(PIXEL_SCALE))
         self._node("Mul", ["pixels/float", scale], "pixels/scaled")
         self.values[-1] = self._node(
@@ -170,9 +175,45 @@ class _Writer:
                 return self._node("Flatten", [source], name, {"axis": 1})
             case Add():
                 return self._node("Add", [self.values[at] for at in step.sources], name)
+            case Backbone():
+                return self._foreign(step)
             case Concat():
                 lists = [self.values[at] for at in step.sources]
                 return self._node("Concat", lists, name, {"axis": 1})
+
+    def _foreign(self, step: Step) -> str:
+        """Splice a backbone from elsewhere in, every name behind the step's."""
+        import onnx
+
+        foreign = self.plan.foreign
+        if foreign is None:
+            raise TypeError(f"{step.name} has no backbone")
+        graph = onnx.load_model_from_string(foreign.onnx).graph
+        names = {INPUT: self._foreign_input(step.name, foreign), OUTPUT: step.name, "": ""}
+        for tensor in graph.initializer:
+            names[tensor.name] = f"{step.name}/{tensor.name}"
+            self.constants[names[tensor.name]] = onnx.numpy_helper.to_array(tensor)
+        for node in graph.node:
+            names |= {given: names.get(given, f"{step.name}/{given}") for given in node.output}
+            moved = [[names[name] for name in each] for each in (node.input, node.output)]
+            node.input[:], node.output[:] = moved
+            node.name = node.output[0]
+            self.nodes.append(node)
+        return step.name
+
+    def _foreign_input(self, name: str, foreign: ForeignBackbone) -> str:
+        """Turn pixels into what the backbone was trained on, in its order of axes."""
+        scaling, values = foreign.scaling, "pixels/float"
+        if scaling.bgr:
+            order = self._constant(f"{name}/bgr", np.eye(3, dtype=np.float32)[::-1])
+            values = self._node("MatMul", [values, order], f"{name}/swapped")
+        mean = self._constant(f"{name}/mean", np.array(scaling.mean, np.float32))
+        deviation = self._constant(f"{name}/deviation", np.array(scaling.deviation, np.float32))
+        values = self._node("Sub", [values, mean], f"{name}/centred")
+        values = self._node("Div", [values, deviation], f"{name}/scaled")
+        if foreign.layout == "nhwc":
+            return values
+        return self._node("Transpose", [values], f"{name}/planes", {"perm": [0, 3, 1, 2]})
 
     def _conv(self, at: int, step: Step, source: str) -> str:
         layer = step.layer

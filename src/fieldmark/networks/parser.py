@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final, NoReturn, get_args
 
 from fieldmark.errors import LayerListError
 from fieldmark.networks.layers import (
@@ -31,6 +31,7 @@ from fieldmark.networks.layers import (
     Reduce,
     Repeat,
     Residual,
+    Scale,
 )
 
 _FUNCTIONS: Final[dict[str, Function]] = {
@@ -254,7 +255,7 @@ class _Reader:
             case "FLATTEN":
                 item = Flatten(at=at)
             case "BACKBONE":
-                item = Backbone(given.source(), given.stages(), at=at)
+                item = Backbone(given.source(), *given.stages_and_scale(), at=at)
             case _:
                 item = Dense(given.count() if given.left else None, at=at)
         given.finish()
@@ -349,11 +350,22 @@ class _Arguments:
     def source(self) -> str:
         return self.take("a name").text.strip('"')
 
-    def stages(self) -> int:
-        if not self.left or self.left[0].text.lower() != "stages":
-            return 0
-        self.left.pop(0)
-        return self.reader.number(self.take("a number after 'stages'"), "how many stages")
+    def stages_and_scale(self) -> tuple[int, Scale | None]:
+        stages, scale = 0, None
+        while self.left and self.left[0].text.lower() in ("stages", "scale"):
+            if self.left.pop(0).text.lower() == "stages":
+                token = self.take("a number after 'stages'")
+                stages = self.reader.number(token, "how many stages")
+            else:
+                scale = self.scale(self.take("a word after 'scale'"))
+        return stages, scale
+
+    def scale(self, token: _Token) -> Scale:
+        for known in get_args(Scale):
+            if token.text.lower() == known:
+                return known  # type: ignore[no-any-return]
+        words = ", ".join(get_args(Scale))
+        self.reader.fail(token, f"{token.text!r} is no way to scale pixels.", f"one of: {words}")
 
     def finish(self) -> None:
         if self.left:

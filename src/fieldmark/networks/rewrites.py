@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from fieldmark.networks.layers import Activation, Conv, Layer, Pool
+from fieldmark.networks.layers import Activation, Backbone, Conv, Layer, Pool
 from fieldmark.networks.volumes import Add, Concat, Plan, Volume
 
 BIAS_SUFFIX: Final = "_bias"
@@ -37,7 +37,7 @@ class Operation:
     """One thing the Keras model computes, in computing order."""
 
     name: str
-    layer: Layer | Add | Concat | Bias
+    layer: Layer | Backbone | Add | Concat | Bias
     sources: tuple[str, ...]
     """Names of the operations read; "pixels" is the picture."""
     input: Volume

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fieldmark.networks.layers import Conv, Dense, Flatten, GlobalPool, Pool
+from fieldmark.networks.layers import Backbone, Conv, Dense, Flatten, GlobalPool, Pool
 from fieldmark.networks.volumes import Plan, Step
 
 
@@ -49,7 +49,7 @@ def _through(step: Step, sight: Sight, plan: Plan) -> Sight:
             steps = (pace, pace)
         case Pool(kernel=kernel) as pool:
             steps = pool.steps
-        case GlobalPool() | Dense() | Flatten():
+        case GlobalPool() | Dense() | Flatten() | Backbone():  # deep: all of it, nearly always
             return Sight(plan.input[:2], sight.jump)
         case _:
             return sight

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from fieldmark.networks.layers import BatchNorm, Conv, Dense, Flatten, Layer, Network
+from fieldmark.networks.foreign import ForeignBackbone
+from fieldmark.networks.layers import Backbone, BatchNorm, Conv, Dense, Flatten, Layer, Network
 
 Volume = tuple[int, ...]
 """(height, width, maps), or (n,) once it is a list."""
@@ -42,7 +43,8 @@ class Step:
 
     name: str
     """``conv1``, ``relu1``, ...: the same in Keras, ONNX, the weights file and the table."""
-    layer: Layer | Add | Concat
+    layer: Layer | Backbone | Add | Concat
+    """BACKBONE: one from elsewhere, whole; our own are unfolded."""
     sources: tuple[int, ...]
     """Positions of the steps whose output this reads; -1 is the picture."""
     input: Volume
@@ -85,6 +87,8 @@ class Plan:
     """The pretrained part, if there is one."""
     entering: Volume | None = None
     """Of the back of a cut plan: the volume of float32 numbers it reads instead of a picture."""
+    foreign: ForeignBackbone | None = None
+    """The pretrained part, if it comes from elsewhere."""
 
     @property
     def input(self) -> tuple[int, int, int]:

@@ -8,11 +8,12 @@ Keras model, the ONNX graph and the layer table are all read off the same :class
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final, NoReturn
 
-from fieldmark.networks.backbones import BACKBONES, stage_items
+from fieldmark.networks.backbones import misfit, stage_items
+from fieldmark.networks.ending import check_width, ending, fail_in
+from fieldmark.networks.foreign import ForeignBackbone
 from fieldmark.networks.layers import (
     Activation,
     Backbone,
@@ -29,7 +30,6 @@ from fieldmark.networks.layers import (
     Repeat,
     Residual,
 )
-from fieldmark.networks.parser import fail
 from fieldmark.networks.steps import Add, Concat, Plan, Span, Step, Volume
 
 __all__ = [
@@ -58,7 +58,7 @@ MAX_VALUES: Final = 100_000_000
 """Numbers in one volume, for one picture."""
 
 
-def plan(network: Network, n_classes: int) -> Plan:
+def plan(network: Network, n_classes: int, *, foreign: ForeignBackbone | None = None) -> Plan:
     """Make a layer list concrete.
 
     Parameters
@@ -67,6 +67,8 @@ def plan(network: Network, n_classes: int) -> Plan:
         As parsed. It ends in an FC; a SIGMOID or SOFTMAX behind that is allowed and implied.
     n_classes : int
         At least 2.
+    foreign : ForeignBackbone, optional
+        What BACKBONE ``onnx:FILE`` or ``keras:NAME`` of the list stands for, read beforehand.
 
     Returns
     -------
@@ -85,13 +87,14 @@ def plan(network: Network, n_classes: int) -> Plan:
     >>> [step.output for step in plan(tutorial, 5).steps]
     [(62, 62, 32), (62, 62, 32), (31, 31, 32), (30752,), (128,), (128,), (5,)]
     """
-    return _Builder(network, n_classes).build()
+    return _Builder(network, n_classes, foreign).build()
 
 
 @dataclass
 class _Builder:
     network: Network
     n_classes: int
+    foreign: ForeignBackbone | None = None
     steps: list[Step] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     n_values: int = 0
@@ -100,10 +103,11 @@ class _Builder:
     """The word whose layers are being placed: they stand nowhere in the text."""
 
     def build(self) -> Plan:
-        body, last = self._without_final_activation()
+        body, last = ending(self.network)
         volume = self._place_all(body)
-        self._check_head(last, volume)
-        built = Plan(self.network, tuple(self.steps), self.n_classes, self.backbone)
+        check_width(self.network, last, volume[0], self.n_classes)
+        steps = tuple(self.steps)
+        built = Plan(self.network, steps, self.n_classes, self.backbone, foreign=self.foreign)
         if built.n_weights > MAX_WEIGHTS:
             self._fail(
                 self.network.input.at,
@@ -111,43 +115,6 @@ class _Builder:
                 hint="use fewer units or filters, or GAP before the FC",
             )
         return built
-
-    def _without_final_activation(self) -> tuple[tuple[Item, ...], Dense]:
-        items = self.network.items
-        final: str | None = None
-        if items and isinstance(items[-1], Activation):
-            if items[-1].function not in ("softmax", "sigmoid"):
-                at = items[-1].at
-                self._fail(
-                    at, f"The list ends in {items[-1]}.", hint="end in FC, which gives scores"
-                )
-            final = items[-1].function
-            items = items[:-1]
-        if not items or not isinstance(items[-1], Dense):
-            at = items[-1].at if items else len(self.network.text)
-            self._fail(
-                at, "The last layer is not FC.", hint="end the list in -> FC, outside of brackets"
-            )
-        last = items[-1]
-        single = last.units == 1
-        if final is not None and single != (final == "sigmoid"):
-            wanted = "SIGMOID goes with FC 1" if final == "sigmoid" else "FC 1 goes with SIGMOID"
-            at = self.network.items[-1].at
-            self._fail(
-                at, f"{final.upper()} does not fit {last}.", hint=f"{wanted}; or leave it out"
-            )
-        return items, last
-
-    def _check_head(self, last: Dense, volume: Volume) -> None:
-        if self.n_classes < 2:
-            self._fail(last.at, f"{self.n_classes} classes leave no choice.", hint="give 2 or more")
-        if volume[0] == self.n_classes or (volume[0] == 1 and self.n_classes == 2):
-            return
-        self._fail(
-            last.at,
-            f"The last FC has {volume[0]} units, but there are {self.n_classes} classes.",
-            hint="leave its width out: FC" + (" (or FC 1)" if self.n_classes == 2 else ""),
-        )
 
     def _place_all(self, items: tuple[Item, ...]) -> Volume:
         for position, item in enumerate(items):
@@ -177,27 +144,14 @@ class _Builder:
         self._append("add", Add(), left, sources=(len(self.steps) - 1, start))
 
     def _place_backbone(self, item: Backbone) -> None:
-        known = BACKBONES.get(item.source)
-        if known is None:
-            self._fail(
-                item.at,
-                f"There is no backbone {item.source!r}.",
-                hint=f"known: {_names(BACKBONES)}",
-            )
-        if self.steps or self._volume()[2] != 3:
-            self._fail(
-                item.at,
-                f"BACKBONE stands right behind INPUT and wants colours; {shown(self._volume())} "
-                "stands here.",
-                hint="start the list with: INPUT 224x224x3 -> BACKBONE ...",
-            )
-        if item.stages > known.n_stages:
-            self._fail(
-                item.at,
-                f"{item.source} has {known.n_stages} stages; {item.stages} are asked for.",
-                hint=f"stages 1 to {known.n_stages}, or leave it out",
-            )
         self.within = item
+        trouble = misfit(item, self._volume(), first=not self.steps)
+        if trouble is not None:
+            self._fail(item.at, trouble[0], hint=trouble[1])
+        if item.is_foreign:
+            self._place_foreign(item)
+            self.within = None
+            return
         ends = []
         for items in stage_items(item.source):
             self._place_all(items)
@@ -208,6 +162,16 @@ class _Builder:
             self._append("concat", Concat(), (total,), sources=tuple(lists))
         self.backbone = Span(source=item.source, stop=len(self.steps), ends=tuple(ends))
         self.within = None
+
+    def _place_foreign(self, item: Backbone) -> None:
+        foreign, height, width = self.foreign, *self.network_volume[:2]
+        if foreign is None or (foreign.source, foreign.size) != (item.source, (height, width)):
+            what = f"{item.source} was not read for pictures of {height}x{width}."
+            self._fail(item.at, what, hint="let BACKBONE stand alone, right behind INPUT")
+        self._append("backbone", item, foreign.output)
+        if len(foreign.output) == 3:
+            self._average(0)
+        self.backbone = Span(source=item.source, stop=len(self.steps), ends=())
 
     def _average(self, at: int) -> int:
         self._append("gap", GlobalPool("mean"), self.steps[at].output[2:], sources=(at,))
@@ -279,7 +243,7 @@ class _Builder:
     def _append(
         self,
         stem: str,
-        layer: Layer | Add | Concat,
+        layer: Layer | Backbone | Add | Concat,
         output: Volume,
         *,
         sources: tuple[int, ...] | None = None,
@@ -300,10 +264,8 @@ class _Builder:
         self.steps.append(Step(name, layer, reads, before, output, bias))
 
     def _fail(self, at: int, what: str, *, hint: str, why: str = "") -> NoReturn:
-        # A network made by code has no text: print it, and point at its start.
-        text = self.network.text or str(self.network)
         at = self.within.at if self.within else at
-        fail(text, at if self.network.text else 0, what, hint=hint, why=why)
+        fail_in(self.network, at, what, hint=hint, why=why)
 
 
 def _stem(layer: Layer) -> str:
@@ -316,10 +278,6 @@ def _stem(layer: Layer) -> str:
 def shown(volume: Volume) -> str:
     """Print a volume as people do: ``62x62x32``, ``128``."""
     return "x".join(str(size) for size in volume)
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(names)
 
 
 def resized(network: Network, height: int, width: int) -> Network:

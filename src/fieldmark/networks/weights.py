@@ -71,8 +71,8 @@ def pretrained(plan: Plan) -> dict[str, NDArray[np.float32]]:
     Returns
     -------
     dict of str to float32 array
-        The steps before ``plan.backbone.stop``; empty if there is no backbone. The head is not in
-        it.
+        The steps before ``plan.backbone.stop``; empty if there is no backbone, or one from
+        elsewhere. The head is not in it.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def pretrained(plan: Plan) -> dict[str, NDArray[np.float32]]:
     BundleError
         Codes ``weights-damaged``, ``weights-unsafe``, ``weights-mismatch``.
     """
-    if plan.backbone is None:
+    if plan.backbone is None or plan.foreign is not None:
         return {}
     modules: dict[str, dict[str, NDArray[np.float32]]] = {}
     for name, array in load(plan.backbone.source).items():

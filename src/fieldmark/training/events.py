@@ -70,6 +70,16 @@ class Planned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fetching(Event):
+    """Something may now be fetched from the network, as was allowed."""
+
+    name: ClassVar[str] = "fetching"
+    what: str
+    by: str
+    """What fetches it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateFound(Event):
     """The range test is done."""
 

@@ -14,6 +14,8 @@ from fieldmark.networks.layers import Network
 from fieldmark.networks.parser import SYNTAX, parse
 from fieldmark.networks.pretrained import is_installed
 from fieldmark.networks.volumes import Plan, plan, resized
+from fieldmark.training.events import Listener, silent
+from fieldmark.workflow.foreign import foreign_of
 
 BACKBONE: Final = "efficientnet-lite0"
 """What ``auto`` starts from."""
@@ -77,7 +79,9 @@ def _sized(network: Network, size: int | None) -> Network:
     return network if size is None else resized(network, size, size)
 
 
-def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
+def choose(
+    settings: Settings, *, n_classes: int, n_train: int, listen: Listener = silent
+) -> Choice:
     """Decide what to train.
 
     Parameters
@@ -86,6 +90,14 @@ def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
         ``net`` and ``data.fit`` are read; ``auto`` is decided here.
     n_classes, n_train : int
         Of the data.
+    listen : callable
+        Told before anything is fetched.
+
+    Raises
+    ------
+    FieldmarkError
+        As :func:`network_named`, :func:`fieldmark.networks.volumes.plan` and
+        :func:`fieldmark.workflow.foreign.foreign_of`.
     """
     net = settings.net
     name, why = net.name, "as asked"
@@ -102,7 +114,7 @@ def choose(settings: Settings, *, n_classes: int, n_train: int) -> Choice:
         named, network = "layers", _sized(parse(net.layers), size)
     else:
         named, network = network_named(name, size=size, n_classes=n_classes)
-    made = plan(network, n_classes)
+    made = plan(network, n_classes, foreign=foreign_of(network, settings, listen))
     height, width, channels = made.input
     fit = _fit(settings, pretrained=made.backbone is not None)
     spec = InputSpec(height=height, width=width, channels=channels, fit=fit)
@@ -155,7 +167,10 @@ def decide(known: Known) -> tuple[Way, str]:
         return "head", f"solved head: {known.smallest} pictures of a class are few to fine-tune on"
     needed = TUNING_S_PER_GIGA * known.n_train * known.multiply_adds / 1e9
     if needed > known.left_s:
-        return "head", f"solved head: fine-tuning would take about {needed:.0f} s, more than is left"
+        return (
+            "head",
+            f"solved head: fine-tuning would take about {needed:.0f} s, more than is left",
+        )
     return "blocks", f"fine-tuned from a solved head: {rate}, and there is time"
 
 

@@ -36,7 +36,7 @@ def report_page(
             left_out=tuple(dataclasses.asdict(each) for each in manifest.left_out),
             network=facts.network,
             layers=_layers(facts.table),
-            network_notes=(*_network_notes(facts.table), *_head_notes(facts)),
+            network_notes=(*_network_notes(facts.table), *_head_notes(facts), *facts.origin),
             history=tuple(facts.history),
             best_epoch=fitted.stopped.best_epoch if facts.history else None,
             stopped=fitted.stopped.text,
@@ -171,6 +171,7 @@ def card(facts: RunFacts, report: Report) -> str:
             f"`{facts.network}`",
             "",
             *_origin(facts.backbone),
+            *(f"- {sentence}" for sentence in facts.origin),
         ]
     )
 

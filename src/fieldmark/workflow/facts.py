@@ -29,6 +29,8 @@ class RunFacts:
     network: str
     backbone: str
     """Name of the pretrained part; empty if there is none."""
+    origin: tuple[str, ...]
+    """Where a backbone from elsewhere comes from, one sentence each."""
     fitted: Fitted
     exported: Exported
     verdict: Gate | None

@@ -29,6 +29,7 @@ from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import split_seed
 from fieldmark.workflow.facts import RunFacts
+from fieldmark.workflow.foreign import origin_of, shipped
 from fieldmark.workflow.int8 import checked_int8
 from fieldmark.workflow.parts import labels_of, positions
 from fieldmark.workflow.run import Run
@@ -118,9 +119,17 @@ class _Made:
 
     def shipped(self) -> Settings:
         """Return the same without the paths of this computer: the file goes to others."""
-        return self.resolved.changed("data", {"folder": self.manifest.name, "labels": ""}).changed(
-            "run", {"out": "runs"}
+        settings = self.resolved.changed("run", {"out": "runs"}).changed(
+            "data", {"folder": self.manifest.name, "labels": ""}
         )
+        if settings.net.layers:
+            settings = settings.changed("net", {"layers": self.network})
+        return settings
+
+    @property
+    def network(self) -> str:
+        """The layer list, without where a backbone's file lies."""
+        return str(shipped(self.trained.choice.plan.network))
 
     def _net(self, size: int) -> dict[str, str | int]:
         choice = self.trained.choice
@@ -165,8 +174,9 @@ class _Made:
             settings=self.resolved,
             manifest=self.manifest,
             table=layer_table(choice.plan, name=choice.name),
-            network=str(choice.plan.network),
+            network=self.network,
             backbone=choice.plan.backbone.source if choice.plan.backbone else "",
+            origin=origin_of(choice.plan.foreign) if choice.plan.foreign else (),
             fitted=self.trained.fitted,
             exported=self.exported,
             verdict=self.verdict,
@@ -180,7 +190,7 @@ class _Made:
         fitted, choice = self.trained.fitted, self.trained.choice
         bundle = bundles.Bundle(
             name=self.trained.folder.name,
-            network=str(choice.plan.network),
+            network=self.network,
             onnx=self.exported.onnx,
             int8=self.int8,
             classes=self.manifest.classes,

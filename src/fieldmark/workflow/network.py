@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fieldmark.config import Settings
 from fieldmark.networks.layer_table import LayerTable, layer_table
 from fieldmark.networks.layers import Network
 from fieldmark.networks.volumes import plan
 from fieldmark.workflow.choosing import network_named
+from fieldmark.workflow.foreign import foreign_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +27,12 @@ class Net:
         ------
         LayerListError
             Code ``layer-list``: a layer does not fit.
+        UsageError, BundleError
+            A backbone from elsewhere cannot be read; nothing is fetched here.
         """
         n_classes = classes if isinstance(classes, int) else len(classes)
-        return layer_table(plan(self.network, n_classes), name=self.name)
+        foreign = foreign_of(self.network, Settings())
+        return layer_table(plan(self.network, n_classes, foreign=foreign), name=self.name)
 
     def __str__(self) -> str:
         return str(self.network)

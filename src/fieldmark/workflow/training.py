@@ -82,12 +82,18 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
     name = settings.run.name or dataset.manifest.root.resolve().name or "run"
     session = Session(settings, name, threads, listen)
     manifest = assigned(hashed(dataset.manifest, threads=threads, listen=session.listen), settings)
-    choice = choose(settings, n_classes=len(manifest.classes), n_train=len(manifest.part("train")))
-    if choice.plan.backbone is None and settings.head.fine_tune in ("blocks", "all"):
+    choice = choose(
+        settings,
+        n_classes=len(manifest.classes),
+        n_train=len(manifest.part("train")),
+        listen=session.listen,
+    )
+    ours = choice.plan.backbone is not None and choice.plan.foreign is None
+    if not ours and settings.head.fine_tune in ("blocks", "all"):
         raise UsageError(
             f"The network {choice.name} has nothing to fine-tune.",
             code="nothing-to-fine-tune",
-            why="Fine-tuning starts from a BACKBONE, whose weights come with fieldmark.",
+            why="Fine-tuning starts from a BACKBONE whose layers and weights fieldmark knows.",
             hint="leave --fine-tune out, or use --net features",
         )
     way = from_scratch if choice.plan.backbone is None else from_backbone

@@ -165,10 +165,9 @@ class _Start:
 
     def extracted(self, manifest: Manifest, recipe: HeadRecipe) -> Features:
         run = self.session.settings.run
-        source = self.choice.plan.backbone.source if self.choice.plan.backbone else ""
         given = Extraction(
             runtime=self.runtime,
-            backbone=f"{source} {PRETRAINED[source].sha256}",
+            backbone=_key(self.choice.plan),
             width=self.choice.plan.steps[-1].input[0],
             spec=self.choice.spec,
             modality=MODALITIES["image"],
@@ -187,6 +186,14 @@ class _Start:
             self.session.progress("features", done, total)
 
         return extract(manifest, given, copies=copies, progress=said)
+
+
+def _key(made: Plan) -> str:
+    """Name the backbone and its weights, for the cache of features."""
+    if made.foreign is not None:
+        return made.foreign.key
+    source = made.backbone.source if made.backbone else ""
+    return f"{source} {PRETRAINED[source].sha256}"
 
 
 def _solved(
