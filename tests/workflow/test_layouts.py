@@ -295,6 +295,17 @@ def test_size_and_fit_reach_the_pictures(tmp_path: Path, what_the_loop_gets: Loo
     assert given.train.pixels.shape[1:] == (48, 48, 3)
 
 
+def test_pictures_grow_to_the_size_of_a_network_that_allows_it(
+    tmp_path: Path, what_the_loop_gets: Look
+) -> None:
+    folder = write_shapes(tmp_path / "few", 8)
+    asked = settings(tmp_path / "runs").changed("net", {"size": 48})
+    given, _ = what_the_loop_gets(folder, net="small", asked=asked)
+    assert given.recipe.sizes == (32, 48)
+    given, _ = what_the_loop_gets(folder, net="tutorial", asked=asked)
+    assert given.recipe.sizes == ()
+
+
 def test_the_seed_reaches_split_order_and_recipe(tmp_path: Path, what_the_loop_gets: Look) -> None:
     folder = write_shapes(tmp_path / "few", 20)
     found = [
