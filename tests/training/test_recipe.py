@@ -226,7 +226,13 @@ FREE = dataclasses.replace(FACTS, sizes=(8, 96))
 
 @pytest.mark.parametrize(
     ("possible", "sizes"),
-    [((8, 128), (80, 112)), ((8, 64), (40, 56)), ((100, 128), (100, 112)), ((0, 0), ())],
+    [
+        ((8, 128), (80, 112)),
+        ((8, 96), (64, 80)),
+        ((8, 95), ()),
+        ((100, 128), (100, 112)),
+        ((0, 0), ()),
+    ],
 )
 def test_tuned_grows_to_less_than_the_full_size_where_the_network_allows_it(
     possible: tuple[int, int], sizes: tuple[int, ...]

@@ -271,7 +271,7 @@ def test_auto_is_small_for_few_pictures_and_says_why(
     assert said.network == "small"
     assert "fewer than 20,000" in said.why
     assert given.plan.network == CATALOGUE["small"].network(n_classes=3)
-    assert given.train.pixels.shape[1:] == (64, 64, 3)
+    assert given.train.pixels.shape[1:] == (128, 128, 3)
 
 
 def test_the_article_recipe_brings_the_articles_network_and_its_augmentation(
@@ -299,9 +299,9 @@ def test_pictures_grow_to_the_size_of_a_network_that_allows_it(
     tmp_path: Path, what_the_loop_gets: Look
 ) -> None:
     folder = write_shapes(tmp_path / "few", 8)
-    asked = settings(tmp_path / "runs").changed("net", {"size": 48})
+    asked = settings(tmp_path / "runs").changed("net", {"size": 128})
     given, _ = what_the_loop_gets(folder, net="small", asked=asked)
-    assert given.recipe.sizes == (32, 48)
+    assert given.recipe.sizes == (80, 112)
     given, _ = what_the_loop_gets(folder, net="tutorial", asked=asked)
     assert given.recipe.sizes == ()
 

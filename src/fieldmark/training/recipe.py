@@ -73,6 +73,9 @@ RATE_BOUNDS: Final = {"adam": (1e-3, 1e-2), "adamw": (3e-3, 1e-2), "sgd": (2e-2,
 GROWTH: Final = (5 / 8, 7 / 8)
 """Picture sizes while training, of the network's own: 80 and 112 pixels of 128."""
 
+GROWS_FROM: Final = 96
+"""Pixels of a network that begins with smaller pictures; below, there is no detail to spare."""
+
 STRONG_FROM: Final = 40
 """Passes over the training part that strong augmentation wants; with fewer, light is better."""
 
@@ -184,8 +187,9 @@ def _passes(n_train: int, train: TrainSettings) -> float:
 def _sizes(train: TrainSettings, facts: Facts) -> tuple[int, ...]:
     low, high = facts.sizes
     if train.sizes == "auto":
-        grown = tuple(max(round(high * share / 8) * 8, low) for share in GROWTH)
-        return grown if train.recipe == "tuned" and 0 < min(grown) < high else ()
+        if train.recipe != "tuned" or high < GROWS_FROM:
+            return ()
+        return tuple(max(round(high * share / 8) * 8, low) for share in GROWTH)
     asked = sizes(train.sizes)
     if asked and not (low <= min(asked) and max(asked) <= high):
         possible = f"{low} to {high} pixels are possible" if high else "it has one size only"
