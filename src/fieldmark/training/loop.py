@@ -146,11 +146,14 @@ class _Loop:
         if recipe.lr is None and self.range_test is not None:
             recipe = replace(recipe, lr=self.range_test.chosen)
         if recipe.epochs is None:
-            # Validation runs forward only: about a third of a training step for as many pictures.
+            # Validation runs forward only: about a third of a training step for as many pixels.
             n_valid = len(self.valid.rows) / self.train.batch_size
-            epoch_s = step_s * (self._steps_per_epoch() + n_valid / 3)
+            pixels = sum(size**2 for size in recipe.sizes) / max(len(recipe.sizes), 1)
+            larger = self.plan.input[0] ** 2 / pixels if pixels else 1.0
+            epoch_s = step_s * (self._steps_per_epoch() + larger * n_valid / 3)
             left = (recipe.time_s or 0.0) - (time.monotonic() - self.started)
-            recipe = replace(recipe, epochs=max(1, int(0.95 * left / max(epoch_s, 1e-6))))
+            # Stopped by the clock, one cycle would never come down: some room is left.
+            recipe = replace(recipe, epochs=max(1, int(0.92 * left / max(epoch_s, 1e-6))))
         self.recipe = recipe
 
     def _steps_per_epoch(self) -> int:
