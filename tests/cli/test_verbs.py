@@ -296,6 +296,26 @@ def test_a_settings_file_repeats_a_run_and_options_win_over_it(
     assert settings.net.layers == LAYERS
 
 
+def test_a_preset_lies_beneath_the_file_and_the_options(
+    fieldmark: Command, trained: list[dict[str, Any]], here: Path
+) -> None:
+    file = here / "mine.toml"
+    file.write_text("[train]\nsizes = '32,48'\n", encoding="utf-8")
+    asked = ("train", "flowers", "--preset", "best")
+    assert fieldmark(*asked).status == 0
+    assert fieldmark(*asked, "--config", file, "--time", "1m").status == 0
+    plain, changed = (each["settings"] for each in trained)
+    assert (plain.net.name, plain.train.time, plain.train.sizes) == ("residual", "20m", "auto")
+    assert (changed.net.name, changed.train.time) == ("residual", "1m")
+    assert changed.train.sizes == "32,48"
+
+
+def test_a_preset_that_does_not_exist_is_wrong_usage(fieldmark: Command) -> None:
+    done = fieldmark("train", "flowers", "--preset", "slow")
+    assert done.status == 2
+    assert "[preset-unknown]" in done.err
+
+
 @pytest.fixture
 def short_demonstration(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     """Let the demonstration draw shapes and use the finished run."""

@@ -24,7 +24,7 @@ GIVEN: dict[str, Any] = {
     "weight_decay": 0.01,
     "label_smoothing": 0.2,
     "ema": 0.5,
-    "augment": "strong",
+    "augment": "none",
     "threads": 5,
     "seed": 42,
 }
@@ -70,8 +70,29 @@ def test_article_does_not_depend_on_the_data(counts: tuple[int, int]) -> None:
 def test_tuned_is_adamw_on_one_cycle_with_the_rate_left_to_a_range_test() -> None:
     found = resolved()
     assert (found.optimizer, found.schedule, found.lr) == ("adamw", "one-cycle", None)
-    assert (found.weight_decay, found.label_smoothing, found.ema) == (0.02, 0.05, 0.998)
-    assert (found.augment, found.patience, found.class_weights) == ("light", 0, None)
+    assert (found.weight_decay, found.label_smoothing, found.ema) == (0.05, 0.1, 0.998)
+    assert (found.patience, found.class_weights) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("n", "changes", "augment"),
+    [
+        (1_000, {}, "strong"),
+        (1_000, {"epochs": 39}, "light"),
+        (1_000, {"epochs": 40}, "strong"),
+        (9_000, {}, "light"),
+        (2_470, {"time": "5m"}, "strong"),
+        (9_000, {"time": "5m"}, "light"),
+        (9_000, {"time": "20m"}, "strong"),
+        (2_470, {"time": "5m", "epochs": 10}, "light"),
+        (1_000, {"epochs": 100, "steps_per_epoch": 5, "batch": 32}, "light"),
+        (1_000, {"epochs": 100, "steps_per_epoch": 25, "batch": 32}, "strong"),
+    ],
+)
+def test_tuned_changes_pictures_more_the_more_often_they_are_seen(
+    n: int, changes: dict[str, Any], augment: str
+) -> None:
+    assert resolved(n - 10, 10, **changes).augment == augment
 
 
 @pytest.mark.parametrize(
@@ -205,9 +226,15 @@ FREE = dataclasses.replace(FACTS, sizes=(8, 96))
 
 @pytest.mark.parametrize(
     ("possible", "sizes"),
-    [((8, 96), (64, 96)), ((8, 64), (40, 64)), ((80, 96), (80, 96)), ((0, 0), ()), ((64, 64), ())],
+    [
+        ((8, 128), (80, 112)),
+        ((8, 96), (64, 80)),
+        ((8, 95), ()),
+        ((100, 128), (100, 112)),
+        ((0, 0), ()),
+    ],
 )
-def test_tuned_begins_at_two_thirds_of_the_size_where_the_network_allows_it(
+def test_tuned_grows_to_less_than_the_full_size_where_the_network_allows_it(
     possible: tuple[int, int], sizes: tuple[int, ...]
 ) -> None:
     facts = dataclasses.replace(FACTS, sizes=possible)

@@ -191,11 +191,21 @@ def test_a_time_budget_plans_its_epochs(monkeypatch: pytest.MonkeyPatch) -> None
     ear = Ear()
     chosen = recipe(epochs=None, time_s=120.0)
     fitted = fit(tiny(), chosen, shapes(64), ear=ear, stop=Stop(True))
-    assert fitted.recipe.epochs == int(0.95 * 100 / (4 + 1 / 3))
+    assert fitted.recipe.epochs == int(0.92 * 100 / (4 + 1 / 3))
     assert fitted.history[0].epochs == fitted.recipe.epochs
     assert len(ear.losses("lr")) == 20
     assert fitted.range_test is None
     assert "lr_found" not in ear.names()
+
+
+def test_the_plan_knows_that_validation_is_at_the_full_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At half the height and width a training step has a quarter of validation's pixels."""
+    Clock(monkeypatch)
+    chosen = recipe(epochs=None, time_s=120.0, sizes=(8,))
+    fitted = fit(tiny(), chosen, shapes(64), stop=Stop(True))
+    assert fitted.recipe.epochs == int(0.92 * 100 / (4 + 4 / 3))
 
 
 def test_a_budget_of_nothing_still_gives_one_epoch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -271,7 +271,7 @@ def test_auto_is_small_for_few_pictures_and_says_why(
     assert said.network == "small"
     assert "fewer than 20,000" in said.why
     assert given.plan.network == CATALOGUE["small"].network(n_classes=3)
-    assert given.train.pixels.shape[1:] == (64, 64, 3)
+    assert given.train.pixels.shape[1:] == (128, 128, 3)
 
 
 def test_the_article_recipe_brings_the_articles_network_and_its_augmentation(
@@ -293,6 +293,34 @@ def test_size_and_fit_reach_the_pictures(tmp_path: Path, what_the_loop_gets: Loo
     asked = settings(tmp_path / "runs").changed("net", {"size": 48})
     given, _ = what_the_loop_gets(folder, net="small", asked=asked)
     assert given.train.pixels.shape[1:] == (48, 48, 3)
+
+
+def test_pictures_grow_to_the_size_of_a_network_that_allows_it(
+    tmp_path: Path, what_the_loop_gets: Look
+) -> None:
+    folder = write_shapes(tmp_path / "few", 8)
+    asked = settings(tmp_path / "runs").changed("net", {"size": 128})
+    given, _ = what_the_loop_gets(folder, net="small", asked=asked)
+    assert given.recipe.sizes == (80, 112)
+    given, _ = what_the_loop_gets(folder, net="tutorial", asked=asked)
+    assert given.recipe.sizes == ()
+
+
+def test_a_run_whose_pictures_grew_answers_at_the_full_size_and_repeats(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "few", 8)
+    asked = settings(tmp_path / "runs", epochs=1, sizes="8,12", ema=0.9)
+    run = fm.train(folder, LAYERS, settings=asked)
+    assert run.predictor.spec.shape == (16, 16, 3)
+    assert read(run.folder / "config.toml").train.sizes == "8,12"
+    again = fm.train(folder, settings=read(run.folder / "config.toml"))
+    assert (run.folder / "model.onnx").read_bytes() == (again.folder / "model.onnx").read_bytes()
+
+
+def test_sizes_for_a_network_that_is_flattened_are_refused(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "few", 8)
+    asked = settings(tmp_path / "runs", sizes="32,64")
+    with pytest.raises(fm.FieldmarkError, match="cannot be trained on pictures of 32,64"):
+        fm.train(folder, "tutorial", settings=asked)
 
 
 def test_the_seed_reaches_split_order_and_recipe(tmp_path: Path, what_the_loop_gets: Look) -> None:

@@ -95,12 +95,11 @@ LIGHT: Final = Augmentation(
 )
 STRONG: Final = Augmentation(
     flip=True,
-    rotate_degrees=20,
+    rotate_degrees=12,
     zoom=0.25,
     zoom_keeps_aspect=True,
-    shear_degrees=8,
     shift=0.1,
-    brightness=0.2,
+    brightness=0.15,
     contrast=0.2,
 )
 # The tutorial's shear_range=0.2 meant 0.2 degrees in Keras, hardly a change; kept as it was.

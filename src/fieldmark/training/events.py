@@ -168,6 +168,7 @@ class Stopped(Event):
     """``done``, ``patience``, ``time``, ``interrupted`` or ``diverged``."""
     text: str
     best_epoch: int
+    """The one whose weights are kept: the last where one cycle ran to its end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

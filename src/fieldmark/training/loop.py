@@ -22,7 +22,7 @@ from fieldmark.errors import TrainingDiverged
 from fieldmark.networks import keras_model, weights
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
-from fieldmark.training import backend, schedule
+from fieldmark.training import backend, norms, schedule
 from fieldmark.training.averaging import EVERY, WeightAverage
 from fieldmark.training.events import EpochDone, Listener, Progress, RateFound, Stopped
 from fieldmark.training.fitted import (
@@ -117,7 +117,8 @@ class _Loop:
         losses: list[float] = []
         clock = [time.monotonic()]
         spent: dict[int, list[float]] = {}
-        for rate, (pixels, labels) in zip(rates, self._endless(n_steps), strict=False):
+        batches = self._endless(n_steps, self.recipe.sizes)
+        for rate, (pixels, labels) in zip(rates, batches, strict=False):
             loss, _ = self._train_on(pixels, labels, rate)
             clock.append(time.monotonic())
             spent.setdefault(pixels.shape[1], []).append(clock[-1] - clock[-2])
@@ -145,11 +146,14 @@ class _Loop:
         if recipe.lr is None and self.range_test is not None:
             recipe = replace(recipe, lr=self.range_test.chosen)
         if recipe.epochs is None:
-            # Validation runs forward only: about a third of a training step for as many pictures.
+            # Validation runs forward only: about a third of a training step for as many pixels.
             n_valid = len(self.valid.rows) / self.train.batch_size
-            epoch_s = step_s * (self._steps_per_epoch() + n_valid / 3)
+            pixels = sum(size**2 for size in recipe.sizes) / max(len(recipe.sizes), 1)
+            larger = self.plan.input[0] ** 2 / pixels if pixels else 1.0
+            epoch_s = step_s * (self._steps_per_epoch() + larger * n_valid / 3)
             left = (recipe.time_s or 0.0) - (time.monotonic() - self.started)
-            recipe = replace(recipe, epochs=max(1, int(0.95 * left / max(epoch_s, 1e-6))))
+            # Stopped by the clock, one cycle would never come down: some room is left.
+            recipe = replace(recipe, epochs=max(1, int(0.92 * left / max(epoch_s, 1e-6))))
         self.recipe = recipe
 
     def _steps_per_epoch(self) -> int:
@@ -159,11 +163,13 @@ class _Loop:
         """Run the epochs; keep the best; say why it ended."""
         epochs = self.recipe.epochs or 1
         n_steps = epochs * self._steps_per_epoch()
-        batches = self._endless(n_steps)
+        batches = self._endless(n_steps, self.recipe.sizes)
         stopped: Stopped | None = None
         for epoch in range(1, epochs + 1):
             before = time.monotonic()
             loss, accuracy, rate = self._epoch(batches, n_steps)
+            if epoch == epochs:
+                self._settle_last()
             trained = time.monotonic()
             val_loss, val_accuracy = self._validate() if math.isfinite(loss) else (math.nan, 0.0)
             best = val_loss < self._best_loss()
@@ -224,9 +230,10 @@ class _Loop:
         loss, accuracy = (sums / n).tolist()
         return loss, accuracy, rate
 
-    def _endless(self, n_steps: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+    def _endless(
+        self, n_steps: int, sizes: tuple[int, ...]
+    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         """Yield batches for ever, each of the size that its step of ``n_steps`` asks for."""
-        sizes = self.recipe.sizes
         n = self.train.n_batches
         for epoch in itertools.count():
             steps = range(epoch * n, (epoch + 1) * n)
@@ -266,6 +273,20 @@ class _Loop:
         if average:
             keras_model.write_weights(self.model, self.plan, live)
         return loss / n, n_right / n
+
+    def _settle_last(self) -> None:
+        """Give the weights that training ends with their own averages, before they are judged."""
+        found = self._settled(self._kept())
+        if self.average is not None and self.average.weights:
+            self.average.weights = found
+
+    def _settled(self, found: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
+        averaged = self.average is not None and bool(self.average.weights)
+        if not (averaged or self.recipe.sizes) or not _finite(found):
+            return found  # batch normalisation's running averages are of these very weights
+        looked = itertools.islice(self._endless(1, ()), norms.N_BATCHES)
+        pixels = (pixels for pixels, _ in looked)
+        return norms.renewed(self.model, self.plan, found, pixels, frozen=self.start.frozen)
 
     def _best_loss(self) -> float:
         return min((done.val_loss for done in self.history), default=math.inf)
@@ -308,8 +329,10 @@ class _Loop:
         return self._stopped("diverged", text)
 
     def _finish(self, stopped: Stopped) -> Fitted:
+        if stopped.reason != "done":
+            self.best = self._settled(self.best)
         keras_model.write_weights(self.model, self.plan, self.best)
-        first, labels = next(self._endless(1))
+        first, labels = next(self._endless(1, self.recipe.sizes))
         # Spread over the part: its order is the files', so the first ones are of one class.
         n = len(self.valid.rows)
         spread = np.unique(np.linspace(0, n - 1, min(n, N_PROOF)).astype(np.int64))

@@ -129,8 +129,17 @@ def resolve_head(
 RATE_BOUNDS: Final = {"adam": (1e-3, 1e-2), "adamw": (3e-3, 1e-2), "sgd": (2e-2, 4e-1)}
 """Peak rates that a range test may choose, by optimizer."""
 
-FIRST_SIZE: Final = 2 / 3
-"""Of the network's own size, for the first half of the steps."""
+GROWTH: Final = (5 / 8, 7 / 8)
+"""Picture sizes while training, of the network's own: 80 and 112 pixels of 128."""
+
+GROWS_FROM: Final = 96
+"""Pixels of a network that begins with smaller pictures; below, there is no detail to spare."""
+
+STRONG_FROM: Final = 40
+"""Passes over the training part that strong augmentation wants; with fewer, light is better."""
+
+PICTURES_PER_S: Final = 400
+"""What two cores train of the catalogue's networks, roughly: to guess the passes of a budget."""
 
 CONSTANT_RATE: Final = {"adam": 1e-3, "adamw": 1e-3, "sgd": 2e-2}
 """Rates for a schedule without a peak, by optimizer."""
@@ -151,11 +160,10 @@ _TUNED: Final[dict[str, Any]] = {
     "optimizer": "adamw",
     "lr": None,
     "schedule": "one-cycle",
-    "weight_decay": 0.02,
+    "weight_decay": 0.05,
     "patience": 0,
-    "label_smoothing": 0.05,
+    "label_smoothing": 0.1,
     "ema": 0.998,
-    "augment": "light",
 }
 
 
@@ -188,6 +196,7 @@ def resolve(settings: Settings, facts: Facts) -> Recipe:
     usual = dict(_ARTICLE if train.recipe == "article" else _TUNED)
     if train.recipe == "tuned":
         usual |= {"batch": _batch(facts.n_train), "epochs": _epochs(facts.n_train, train)}
+        usual["augment"] = "strong" if _passes(facts.n_train, train) >= STRONG_FROM else "light"
     chosen = {name: _given(getattr(train, name), default) for name, default in usual.items()}
     if chosen["schedule"] == "constant" and train.recipe == "tuned":
         chosen["patience"] = _given(train.patience, 6)
@@ -243,11 +252,23 @@ def recorded(settings: Settings, recipe: Recipe | HeadRecipe) -> Settings:
     return settings.changed("train", values)
 
 
+def _passes(n_train: int, train: TrainSettings) -> float:
+    """Return about how often each training example will be seen."""
+    if train.epochs == "auto" and train.time:
+        return seconds(train.time) * PICTURES_PER_S / max(n_train, 1)
+    epochs = _given(train.epochs, _epochs(n_train, train)) or 1
+    if train.steps_per_epoch:
+        batch = _given(train.batch, _batch(n_train))
+        return float(epochs * train.steps_per_epoch * batch / max(n_train, 1))
+    return float(epochs)
+
+
 def _sizes(train: TrainSettings, facts: Facts) -> tuple[int, ...]:
     low, high = facts.sizes
     if train.sizes == "auto":
-        small = max(round(high * FIRST_SIZE / 8) * 8, low)
-        return (small, high) if train.recipe == "tuned" and 0 < small < high else ()
+        if train.recipe != "tuned" or high < GROWS_FROM:
+            return ()
+        return tuple(max(round(high * share / 8) * 8, low) for share in GROWTH)
     asked = sizes(train.sizes)
     if asked and not (low <= min(asked) and max(asked) <= high):
         possible = f"{low} to {high} pixels are possible" if high else "it has one size only"

@@ -41,6 +41,22 @@ def compile_step(model: keras.Model, plan: Plan, recipe: Recipe) -> TrainStep:
     return _tensorflow_step(model, loss) if tensorflow else _portable_step(model)
 
 
+def compile_look(model: keras.Model) -> Callable[[NDArray[np.uint8]], Any]:
+    """Return what shows the model a batch as in training, without learning from it.
+
+    Only the averages of batch normalisation move.
+    """
+
+    def look(pixels: Any) -> Any:
+        return model(pixels, training=True)
+
+    if keras.backend.backend() != "tensorflow":
+        return look
+    import tensorflow as tf
+
+    return tf.function(look, reduce_retracing=True)  # type: ignore[no-any-return]
+
+
 def _portable_step(model: keras.Model) -> TrainStep:
     def step(
         pixels: NDArray[np.uint8],
