@@ -162,10 +162,10 @@ class Settings:
 
 
 PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
-    "fast": {"train": {"time": "5m"}},
+    "fast": {"net": {"name": "small"}, "train": {"time": "5m"}},
     "best": {"net": {"name": "residual"}, "train": {"time": "20m"}},
 }
-"""Named bundles of settings: name -> table -> values; everything else stays as it is by default.
+"""Recipes from scratch by the minutes they take: name -> table -> values; the rest stays as it is.
 What two cores make of the minutes is measured in ``docs/decisions/003-tuned-recipe.md``."""
 
 
