@@ -35,9 +35,8 @@ def run(options: Options) -> Result:
     if not set(whole["probs"]) <= {each.path for each in examples}:
         raise SideFailed("files were answered that are not in the lists")
     found = answers.score(whole)
-    shares = [
-        100 * sum(right) / len(right) for right in (answers.correct(r).values() for r in records)
-    ]
+    rights = [answers.correct(each).values() for each in records]
+    shares = [100 * sum(right) / len(right) for right in rights]
     lines = [
         f"fieldmark train {' '.join(options.train)}; {root.name}, {len(whole['classes'])} classes, "
         f"{len(examples):,} examples, {N_FOLDS} folds, each a process with an empty cache",

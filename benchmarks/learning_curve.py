@@ -1,4 +1,4 @@
-"""How many pictures does it take? Test accuracy at a few training examples per class and at many."""
+"""How many pictures does it take? Test accuracy at few training examples per class and at many."""
 
 from __future__ import annotations
 
@@ -49,9 +49,8 @@ def run(options: Options) -> Result:
 
 def read(work: Path, names: list[str]) -> Record:
     """Collect which test pictures each training got right, 0 or 1, in the same order for all."""
-    right = {
-        name: answers.correct(answers.run_answers(work / "runs" / f"{name}-1")) for name in names
-    }
+    runs = {name: work / "runs" / f"{name}-1" for name in names}
+    right = {name: answers.correct(answers.run_answers(run)) for name, run in runs.items()}
     files = sorted(set.union(*map(set, right.values())))
     return {"correct": {name: [int(right[name][file]) for file in files] for name in names}}
 

@@ -64,9 +64,9 @@ def measured(
     Returns
     -------
     Record
-        The JSON line it printed, if any; what ``collect`` found; ``wall_s`` from the start of the process to its end,
-        ``cpu_s`` its processor seconds, ``peak_rss_mb`` in 10**6 bytes, and ``others_cores``: how
-        many cores were busy with something else.
+        The JSON line it printed, if any; what ``collect`` found; ``wall_s`` from the start of the
+        process to its end, ``cpu_s`` its processor seconds, ``peak_rss_mb`` in 10**6 bytes, and
+        ``others_cores``: how many cores were busy with something else.
     """
     with tempfile.TemporaryDirectory(prefix="fieldmark-benchmark-") as folder:
         work = Path(folder) / "work"
