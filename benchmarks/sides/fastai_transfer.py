@@ -7,6 +7,7 @@ to a square by ``Resize`` without augmentation, as in its quick start. The weigh
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -57,6 +58,8 @@ dls = ImageDataLoaders.from_folder(
     bs=64,
     num_workers=2,
 )
+if not len(dls.train):
+    sys.exit("too few pictures: fastai drops the last batch where it is not full")
 how = {"loss_func": CrossEntropyLossFlat(), "splitter": default_split, "metrics": accuracy}
 # Frozen means frozen: else fastai trains the body's batch normalisation, which costs a whole
 # backward pass.
