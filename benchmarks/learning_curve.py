@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from functools import partial
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def as_table(record: Record, names: dict[int, list[str]]) -> list[str]:
                 f"{sum(shares) / len(shares):.1f} %",
                 f"{100 * low:.1f} to {100 * high:.1f}",
                 f"{min(shares):.1f} to {max(shares):.1f}",
-                f"{sum(record['seconds'][name] for name in its) / len(its):.1f}",
+                f"{statistics.median(record['seconds'][name] for name in its):.1f}",
             ]
         )
     n_seeds, n_test = len(each), len(each[0])
@@ -77,6 +78,6 @@ def as_table(record: Record, names: dict[int, list[str]]) -> list[str]:
         f"accuracy on {n_test:,} test pictures, mean of {n_seeds} seeds",
         "95 % interval over seeds and test pictures",
         "lowest to highest seed",
-        "seconds, mean",
+        "seconds, median",
     ]
     return markdown(head, rows)
