@@ -45,8 +45,8 @@ def listed(lists: ModuleType, counts: dict[str, int], split: str = "") -> list:
     ]
 
 
-def pictures(folder: Path, labels: dict[str, int], n: int) -> Path:
-    rng = np.random.default_rng(0)
+def pictures(folder: Path, labels: dict[str, int], n: int, seed: int = 0) -> Path:
+    rng = np.random.default_rng(seed)
     for label, low in labels.items():
         (folder / label).mkdir(parents=True)
         for number in range(n):
@@ -370,7 +370,7 @@ def test_folds_and_curve_run_from_end_to_end(tmp_path: Path) -> None:
     whole = pictures(tmp_path / "whole", {"cats": 20, "dogs": 150}, 25)
     parts = tmp_path / "parts"
     pictures(parts / "training_set", {"cats": 20, "dogs": 150}, 30)
-    pictures(parts / "test_set", {"cats": 20, "dogs": 150}, 6)
+    pictures(parts / "test_set", {"cats": 20, "dogs": 150}, 6, seed=1)
     given = ["--data", parts, "--folds-of", whole, "--repeats", "2"]
     options = ["--", "--net", "small", "--size", "32", "--epochs", "1"]
     done = subprocess.run(
