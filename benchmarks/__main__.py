@@ -1,8 +1,9 @@
-"""``python -m benchmarks [NAME ...]``: measure, print, and keep the figures with --json."""
+"""``python -m benchmarks [NAME ...] [-- OPTION ...]``: measure, print, keep figures with --json."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Callable
@@ -12,10 +13,14 @@ from benchmarks import (
     accuracy,
     cold_start,
     features,
+    folds,
     head,
+    lean_install,
+    learning_curve,
     loss_curve,
     odd_images,
     scratch,
+    transfer,
     tutorial,
 )
 from benchmarks.conditions import conditions, warning_if_busy
@@ -31,24 +36,43 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "loss_curve": loss_curve.run,
     "features": features.run,
     "head": head.run,
+    "learning_curve": learning_curve.run,
+    "folds": folds.run,
+    "transfer": transfer.run,
+    "lean_install": lean_install.run,
 }
+INSTALLING = ("transfer", "lean_install")
+"""These install packages, one of them gigabytes, and so run only when they are named."""
 
 
 def parsed(arguments: list[str]) -> tuple[list[str], Options, Path | None]:
     data = REPOSITORY.parent / "shared" / "data"
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHMARKS)}; default: all"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"{', '.join(BENCHMARKS)}; default: all but {' and '.join(INSTALLING)}, which install "
+        "packages; what follows -- are options of `fieldmark train` for "
+        "learning_curve, folds, transfer and lean_install instead of --net features",
     )
     parser.add_argument("--repeats", type=int, default=5, help="of every side, interleaved")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every single figure")
     parser.add_argument("--data", type=Path, default=data / "cats-and-dogs", metavar="FOLDER")
     parser.add_argument("--odd", type=Path, default=data / "odd-images", metavar="FOLDER")
+    parser.add_argument(
+        "--folds-of",
+        type=Path,
+        default=data / "flowers",
+        metavar="PATH",
+        help="class folders without a test part, or a CSV list",
+    )
     parser.add_argument("--epochs", type=int, help="default: 5 for tutorial, 10 for accuracy")
     parser.add_argument("--minutes", type=float, default=5.0, help="the budget of scratch")
     parser.add_argument("--pictures", type=int, help="use so few per class: a smoke test")
     parser.add_argument("--backbone", type=Path, metavar="FILE", help="of features: graph(size)")
-    given = parser.parse_args(arguments)
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    given = parser.parse_args(arguments[:end])
     unknown = [name for name in given.names if name not in BENCHMARKS]
     if unknown or given.repeats < 1:
         parser.error(f"unknown: {', '.join(unknown)}" if unknown else "--repeats is at least 1")
@@ -60,8 +84,12 @@ def parsed(arguments: list[str]) -> tuple[list[str], Options, Path | None]:
         minutes=given.minutes,
         pictures=given.pictures,
         backbone=given.backbone.resolve() if given.backbone else None,
+        folds_of=given.folds_of.resolve(),
     )
-    return given.names or list(BENCHMARKS), options, given.json
+    if arguments[end:]:
+        options = dataclasses.replace(options, train=tuple(arguments[end + 1 :]))
+    names = given.names or [name for name in BENCHMARKS if name not in INSTALLING]
+    return names, options, given.json
 
 
 def main(arguments: list[str]) -> int:

@@ -30,6 +30,10 @@ class Side:
     name: str
     command: Callable[[int], list[str]]
     """From the number of the repeat, 0 for the first, to what follows ``python``."""
+    python: Path = Path(sys.executable)
+    """Its interpreter: a peer may need an environment of its own."""
+    collect: Callable[[Path], Record] | None = None
+    """Reads what the process left in its working folder, once the clock has stopped."""
 
 
 def script(name: str, *arguments: object) -> list[str]:
@@ -43,19 +47,26 @@ def interleaved(sides: Sequence[Side], repeats: int) -> dict[str, list[Record]]:
     for repeat in range(repeats):
         for side in sides:
             print(f"  {repeat + 1}/{repeats} {side.name}", file=sys.stderr, flush=True)
-            records[side.name].append(measured(side.command(repeat)))
+            records[side.name].append(
+                measured(side.command(repeat), python=side.python, collect=side.collect)
+            )
     return records
 
 
-def measured(command: list[str]) -> Record:
+def measured(
+    command: list[str],
+    *,
+    python: Path = Path(sys.executable),
+    collect: Callable[[Path], Record] | None = None,
+) -> Record:
     """Run one side in an empty working folder.
 
     Returns
     -------
     Record
-        The JSON line it printed, if any; ``wall_s`` from the start of the process to its end,
-        ``cpu_s`` its processor seconds, ``peak_rss_mb`` in 10**6 bytes, and ``others_cores``: how
-        many cores were busy with something else.
+        The JSON line it printed, if any; what ``collect`` found; ``wall_s`` from the start of the
+        process to its end, ``cpu_s`` its processor seconds, ``peak_rss_mb`` in 10**6 bytes, and
+        ``others_cores``: how many cores were busy with something else.
     """
     with tempfile.TemporaryDirectory(prefix="fieldmark-benchmark-") as folder:
         work = Path(folder) / "work"
@@ -64,7 +75,7 @@ def measured(command: list[str]) -> Record:
         with printed.open("wb") as out, said.open("wb") as errors:
             busy, started = busy_seconds(), time.perf_counter()
             process = subprocess.Popen(
-                [sys.executable, *command],
+                [str(python), *command],
                 cwd=work,
                 env=_environment(Path(folder)),
                 stdout=out,
@@ -83,6 +94,8 @@ def measured(command: list[str]) -> Record:
             tail = said.read_text(encoding="utf-8", errors="replace")[-2000:]
             raise SideFailed(f"{' '.join(command)}: exit {process.returncode}\n{tail}")
         record = _last_json(printed.read_text(encoding="utf-8", errors="replace"))
+        if collect is not None:
+            record |= collect(work)
     cpu = usage.ru_utime + usage.ru_stime
     return record | {
         "wall_s": wall,

@@ -27,13 +27,15 @@ class Options:
     """Per class; None: all."""
     backbone: Path | None = None
     """Of features: a Python file that defines ``graph(size)``, which returns ONNX bytes."""
+    folds_of: Path | None = None
+    """Class folders without a test part, or a CSV list."""
+    train: tuple[str, ...] = ("--net", "features")
+    """Further options of ``fieldmark train``, where a benchmark runs that."""
 
     def to_dict(self) -> dict[str, Any]:
         values = dataclasses.asdict(self)
-        return values | {
-            "data": str(self.data),
-            "odd": str(self.odd),
-            "backbone": str(self.backbone or ""),
+        return {
+            name: str(value) if isinstance(value, Path) else value for name, value in values.items()
         }
 
 

@@ -18,7 +18,15 @@ from scipy import stats
 
 ROOT = Path(__file__).resolve().parents[1]
 SIDES = ROOT / "benchmarks" / "sides"
-PEERS = ("article", "keras_tfdata", "keras_steps", "keras_xception", "clock", "linear_head")
+PEERS = (
+    "article",
+    "keras_tfdata",
+    "keras_steps",
+    "keras_xception",
+    "clock",
+    "linear_head",
+    "fastai_transfer",
+)
 
 
 @pytest.fixture
@@ -73,14 +81,29 @@ def test_the_runner_imports_the_standard_library_only() -> None:
         assert modules_of(path) <= {*sys.stdlib_module_names, "benchmarks"}, path.name
 
 
-def test_without_pictures_it_says_so_and_is_content(tmp_path: Path) -> None:
+def test_without_pictures_it_says_so_and_is_content(module, tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     kept = tmp_path / "figures.json"
-    names = ("tutorial", "accuracy", "cold_start", "scratch", "odd_images", "loss_curve")
-    done = runner(*names, "--data", absent, "--odd", absent, "--json", kept)
+    alone = ("features", "head", "transfer", "lean_install")
+    names = sorted(set(module("__main__").BENCHMARKS) - {*alone})
+    done = runner(*names, "--data", absent, "--odd", absent, "--folds-of", absent, "--json", kept)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"skipped: there is no folder {absent}") == 6
+    assert done.stdout.count(f"skipped: there is no folder {absent}") == 8
     assert {"conditions", "tutorial", "loss_curve"} <= set(json.loads(kept.read_text()))
+
+
+def test_what_installs_packages_runs_only_when_it_is_named(module) -> None:
+    main = module("__main__")
+    names, _, _ = main.parsed([])
+    assert set(main.BENCHMARKS) - set(names) == {"transfer", "lean_install"}
+    assert main.parsed(["transfer"])[0] == ["transfer"]
+
+
+def test_options_after_the_dashes_are_those_of_train(module) -> None:
+    main = module("__main__")
+    names, options, _ = main.parsed(["folds", "--repeats", "2", "--", "--net", "small", "--seed"])
+    assert (names, options.repeats, options.train) == (["folds"], 2, ("--net", "small", "--seed"))
+    assert main.parsed(["folds"])[1].train == ("--net", "features")
 
 
 def test_an_unknown_name_is_refused() -> None:
