@@ -151,7 +151,7 @@ def test_the_pages_name_only_verbs_and_options_that_exist() -> None:
     for page in PAGES:
         said = page.read_text(encoding="utf-8")
         for verb, rest in re.findall(r"(?:^\$ |`)fieldmark ([a-z]+)([^`\n]*)", said, re.MULTILINE):
-            options = set(re.findall(r"(?<=\s)--[a-z-]+", rest.partition("  ")[0]))
+            options = set(re.findall(r"(?<=\s)--[a-z0-9-]+", rest.partition("  ")[0]))
             unknown = options - known.get(verb, set()) - {"--help", "--debug", "--no-color"}
             if verb not in known or unknown:
                 wrong.append(f"{page.name}: fieldmark {verb}{rest}")

@@ -11,7 +11,7 @@ import typer
 
 from fieldmark.cli.options import Json, LabelFrom, Labels, Quiet
 from fieldmark.cli.progress import TrainingScreen
-from fieldmark.cli.screen import screen
+from fieldmark.cli.screen import Screen, screen
 
 if TYPE_CHECKING:
     from fieldmark.config import Settings
@@ -92,10 +92,6 @@ def train(
 
     Example: fieldmark train flowers --net small --time 5m
     """
-    from fieldmark.errors import UsageError
-    from fieldmark.workflow.training import train as train_workflow
-
-    shown = screen().settle(as_json=json_, quiet=quiet)
     tables: dict[str, dict[str, Any]] = {
         "data": {"labels": labels, "label_from": label_from, "fit": fit},
         "split": {"valid": val, "test": test},
@@ -130,19 +126,22 @@ def train(
         },
     }
     settings = _settings(preset, config, tables)
-    if not (folder or settings.data.folder):
+    shown = screen().settle(as_json=json_, quiet=quiet)
+    return _trained(shown, folder or settings.data.folder, net or AUTO, settings)
+
+
+def _trained(shown: Screen, folder: str, net: str, settings: Settings) -> int:
+    """Train and print; return the exit status."""
+    from fieldmark.errors import UsageError
+    from fieldmark.workflow.training import train as train_workflow
+
+    if not folder:
         raise UsageError("No data folder is given.", code="usage", hint="fieldmark train FOLDER")
     watcher = TrainingScreen(shown)
     command = shlex.join(["fieldmark", *sys.argv[1:]])
     with watcher:
-        run = train_workflow(
-            folder or settings.data.folder,
-            net or AUTO,
-            settings=settings,
-            listen=watcher,
-            command=command,
-        )
-    if not json_:
+        run = train_workflow(folder, net, settings=settings, listen=watcher, command=command)
+    if not shown.as_json:
         shown.results(run.report.lines(shown.width))
         shown.result("")
         for path in (run.folder / "report.html", run.bundle):
