@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fieldmark as fm
+from fieldmark import bundle
 from fieldmark.networks import cutting
 from fieldmark.networks.parser import parse
 from fieldmark.networks.pretrained import load
@@ -208,6 +209,4 @@ def head_kernel(weights: dict[str, np.ndarray]) -> str:
 
 
 def weights_of(run: fm.Run) -> dict[str, np.ndarray]:
-    found = run.predictor.bundle.weights
-    assert found is not None
-    return dict(found)
+    return dict(bundle.read(run.bundle, weights=True).weights)

@@ -155,7 +155,10 @@ def decide(known: Known) -> tuple[Way, str]:
         return "head", f"solved head: {known.smallest} pictures of a class are few to fine-tune on"
     needed = TUNING_S_PER_GIGA * known.n_train * known.multiply_adds / 1e9
     if needed > known.left_s:
-        return "head", f"solved head: fine-tuning would take about {needed:.0f} s, more than is left"
+        return (
+            "head",
+            f"solved head: fine-tuning would take about {needed:.0f} s, more than is left",
+        )
     return "blocks", f"fine-tuned from a solved head: {rate}, and there is time"
 
 
