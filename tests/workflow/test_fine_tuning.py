@@ -20,7 +20,7 @@ from fieldmark.networks.parser import parse
 from fieldmark.networks.pretrained import load
 from fieldmark.networks.volumes import plan
 from fieldmark.training.events import Event, FineTuned, Planned, Progress, RunStarted
-from fieldmark.workflow import fine_tuning
+from fieldmark.workflow import fine_tuning, transfer
 from fieldmark.workflow.fine_tuning import Score, cut_position
 from tests.pictures import write_numbers
 from tests.workflow.test_training import parts
@@ -190,6 +190,23 @@ def test_measured_on_validation_it_is_never_worse(few: Path, tmp_path: Path) -> 
     again, _ = train(few, tmp_path / "two", "blocks")
     for name in ("weights.safetensors", "model.onnx"):
         assert parts(run.bundle)[name] == parts(again.bundle)[name]
+
+
+def test_a_decision_by_the_budget_is_recorded_as_what_repeats_it(
+    few: Path, tmp_path: Path, judged: Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "decide", lambda known: ("blocks", "there is time"))
+    judged([(0.5, 1.0), (0.5, 0.9)])
+    settings = (
+        fm.Settings()
+        .changed("run", {"out": str(tmp_path / "runs")})
+        .changed("net", {"size": 32})
+        .changed("head", {"copies": 0, "folds": 2})
+        .changed("train", {"epochs": 1, "time": "30m"})
+    )
+    run = fm.train(few, settings=settings)
+    kept = tomllib.loads((run.folder / "config.toml").read_text(encoding="utf-8"))
+    assert (kept["head"]["fine_tune"], kept["train"]["time"]) == ("blocks", "")
 
 
 def test_without_a_framework_it_is_refused_before_anything_is_trained(

