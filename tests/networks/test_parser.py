@@ -69,7 +69,9 @@ def test_every_word_of_the_language_is_read() -> None:
     )
     network = parse(text)
     assert str(network) == text
-    words = set(text.replace("[", "").replace("{", "").split())
+    pretrained = "INPUT 32x32x3 -> BACKBONE efficientnet-lite0 stages 4 -> FC"
+    assert str(parse(pretrained)) == pretrained
+    words = set(f"{text} {pretrained}".replace("[", "").replace("{", "").split())
     assert set(SYNTAX) <= words
 
 

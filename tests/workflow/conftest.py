@@ -16,6 +16,7 @@ from fieldmark.data.batches import Batches
 from fieldmark.networks.volumes import Plan
 from fieldmark.training import loop
 from fieldmark.training.events import Event, Progress
+from fieldmark.training.fitted import Start
 from fieldmark.training.recipe import Recipe
 from tests.pictures import SHAPES, png, write_shapes
 
@@ -106,9 +107,9 @@ def finished(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished
     given: list[Given] = []
     fit = loop.fit
 
-    def spy(plan: Plan, train: Batches, valid: Batches, recipe: Recipe, **rest: Any) -> Any:
-        given.append(Given(plan, train, valid, recipe))
-        return fit(plan, train, valid, recipe, **rest)
+    def spy(start: Start, train: Batches, valid: Batches, recipe: Recipe, **rest: Any) -> Any:
+        given.append(Given(start.plan, train, valid, recipe))
+        return fit(start, train, valid, recipe, **rest)
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(loop, "fit", spy)
@@ -140,8 +141,8 @@ def what_the_loop_gets(
         seen: list[Given] = []
         heard: list[Event] = []
 
-        def spy(plan: Plan, train: Batches, valid: Batches, recipe: Recipe, **rest: Any) -> Any:
-            seen.append(Given(plan, train, valid, recipe))
+        def spy(start: Start, train: Batches, valid: Batches, recipe: Recipe, **rest: Any) -> Any:
+            seen.append(Given(start.plan, train, valid, recipe))
             raise EnoughSeen("before the first step")
 
         monkeypatch.setattr(loop, "fit", spy)

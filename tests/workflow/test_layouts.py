@@ -18,7 +18,9 @@ from fieldmark.config import read
 from fieldmark.data.batches import Batches, ids_of
 from fieldmark.networks import CATALOGUE
 from fieldmark.training.events import DataChecked, Event, Planned
+from fieldmark.workflow import choosing
 from fieldmark.workflow.choosing import choose
+from fieldmark.workflow.session import Session
 from tests.pictures import SHAPES, png, write_numbers, write_shapes
 from tests.workflow.conftest import LAYERS, Given, hashes, rows_of, settings
 
@@ -262,9 +264,10 @@ def test_neither_does_a_folder_name_that_is_no_text(tmp_path: Path) -> None:
 # --- which network, which settings
 
 
-def test_auto_is_small_for_few_pictures_and_says_why(
-    tmp_path: Path, what_the_loop_gets: Look
+def test_auto_without_pretrained_weights_is_small_for_few_pictures_and_says_why(
+    tmp_path: Path, what_the_loop_gets: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(choosing, "is_installed", lambda name: False)
     folder = write_shapes(tmp_path / "few", 8)
     given, heard = what_the_loop_gets(folder, net="auto")
     (said,) = [event for event in heard if isinstance(event, Planned)]
@@ -339,10 +342,7 @@ def test_a_time_budget_counts_from_the_command(
     tmp_path: Path, what_the_loop_gets: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What decoding took is gone; the smallest rest is a second."""
-    from fieldmark.workflow import training
-
-    clock = iter([100.0, *[130.0] * 50])
-    monkeypatch.setattr(training.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(Session, "spent_s", lambda session: 30.0)
     folder = write_shapes(tmp_path / "few", 8)
     given, _ = what_the_loop_gets(folder, asked=settings(tmp_path / "runs", time="90s"))
     assert given.recipe.time_s == 60

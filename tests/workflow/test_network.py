@@ -9,7 +9,7 @@ from fieldmark.config import Settings
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.parser import parse
 from fieldmark.networks.volumes import plan
-from fieldmark.workflow.choosing import MANY, _fits, choose, network_named, trainable_sizes
+from fieldmark.workflow.choosing import _fits, choose, network_named, trainable_sizes
 
 LIST = "INPUT 16x16x3 -> CONV 4 3x3 -> RELU -> GAP -> FC"
 
@@ -78,14 +78,6 @@ def test_a_huge_file_is_no_network(tmp_path: Path) -> None:
         network_named(str(file))
 
 
-@pytest.mark.parametrize(("n", "name"), [(MANY - 1, "small"), (MANY, "residual")])
-def test_auto_goes_by_the_number_of_training_pictures(n: int, name: str) -> None:
-    found = choose(Settings(), n_classes=4, n_train=n)
-    assert found.name == name
-    assert f"{n:,} training pictures" in found.why
-    assert found.plan.n_classes == 4
-
-
 def test_a_given_name_wins_over_auto() -> None:
     asked = Settings().changed("net", {"name": "residual", "size": 40})
     found = choose(asked, n_classes=2, n_train=10)
@@ -102,7 +94,7 @@ def test_the_input_of_a_list_decides_how_files_are_decoded() -> None:
 
 @pytest.mark.parametrize(("asked", "used"), [("auto", "stretch"), ("crop", "crop"), ("pad", "pad")])
 def test_fit_is_stretch_unless_given(asked: str, used: str) -> None:
-    settings = Settings().changed("data", {"fit": asked})
+    settings = Settings().changed("data", {"fit": asked}).changed("net", {"name": "small"})
     assert choose(settings, n_classes=2, n_train=10).spec.fit == used
 
 

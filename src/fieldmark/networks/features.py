@@ -23,7 +23,7 @@ def _architecture(name: str, backbone: str) -> Architecture:
     known = BACKBONES[backbone]
     return Architecture(
         name=name,
-        summary=f"{known.summary} Its head is solved in seconds; no backend is needed.",
+        summary=f"{known.summary} The head is solved in seconds.",
         reference=known.reference,
         size=known.size,
         layers=_layers(backbone),

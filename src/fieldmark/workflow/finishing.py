@@ -24,7 +24,7 @@ from fieldmark.networks.layer_table import layer_table
 from fieldmark.quantization import Gate
 from fieldmark.training import events
 from fieldmark.training.fitted import Fitted
-from fieldmark.training.recipe import recorded
+from fieldmark.training.recipe import Recipe, recorded
 from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import split_seed
@@ -115,6 +115,7 @@ class _Made:
             .changed("split", {"seed": split_seed(self.settings)})
             .changed("data", {"fit": choice.spec.fit})
             .changed("net", self._net(choice.spec.height))
+            .changed("head", {"fine_tune": self._fine_tune()})
         )
 
     def shipped(self) -> Settings:
@@ -130,6 +131,14 @@ class _Made:
     def network(self) -> str:
         """The layer list, without where a backbone's file lies."""
         return str(shipped(self.trained.choice.plan.network))
+
+    def _fine_tune(self) -> str:
+        """Say what repeats this training when no budget leads to the decision any more."""
+        fitted, asked = self.trained.fitted, self.settings.head.fine_tune
+        if asked != "auto":
+            return asked
+        tuned = fitted.head is not None and isinstance(fitted.recipe, Recipe)
+        return "blocks" if tuned else "none"
 
     def _net(self, size: int) -> dict[str, str | int]:
         choice = self.trained.choice
