@@ -118,29 +118,23 @@ def train(
             "engine": engine,
             "copies": _number(copies),
         },
-        "run": {
-            "name": name,
-            "out": out,
-            "cache": False if no_cache else None,
-            "allow_network": allow_network or None,
-        },
+        "run": {"name": name, "out": out, "cache": False if no_cache else None},
     }
+    tables["run"]["allow_network"] = allow_network or None
     settings = _settings(preset, config, tables)
     if not (folder or settings.data.folder):
         raise UsageError("No data folder is given.", code="usage", hint="fieldmark train FOLDER")
     watcher = TrainingScreen(shown)
-    command = shlex.join(["fieldmark", *sys.argv[1:]])
     with watcher:
         run = train_workflow(
             folder or settings.data.folder,
             net or AUTO,
             settings=settings,
             listen=watcher,
-            command=command,
+            command=shlex.join(["fieldmark", *sys.argv[1:]]),
         )
     if not json_:
-        shown.results(run.report.lines(shown.width))
-        shown.result("")
+        shown.results([*run.report.lines(shown.width), ""])
         for path in (run.folder / "report.html", run.bundle):
             shown.result(str(path))
         shown.next("fieldmark predict latest PICTURES", "fieldmark evaluate latest OTHER_FOLDER")
