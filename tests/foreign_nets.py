@@ -1,4 +1,4 @@
-"""Small ONNX backbones that tests write themselves: random weights, and every kind of trouble."""
+"""Small ONNX backbones that tests write themselves, with random weights."""
 
 from __future__ import annotations
 

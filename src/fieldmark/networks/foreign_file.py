@@ -9,6 +9,7 @@ parsed and its shapes are inferred; nothing of it is run.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -229,6 +230,7 @@ def _output(
             return name, shape
         if usable:
             raise unsuited(source, f"It answers one picture at a time (its output {name[:60]})")
+    _check_known(model.graph.node, known, source)
     given = ", ".join(f"{name[:40]} {_shown(known.get(name, (0, ()))[1])}" for name in names[:4])
     raise unsuited(source, f"No list of features among its outputs: {given}")
 
@@ -249,11 +251,14 @@ def _plain(model: Any, known: dict[str, tuple[int, Shape]]) -> ForeignGraph:
     return graph
 
 
+def _check_known(nodes: Iterable[Any], known: Container[str], source: str) -> None:
+    for node in nodes:
+        if any(name and name not in known for name in node.output):
+            raise unsuited(source, f"The size of what its {node.op_type[:40]} gives is not known")
+
+
 def _check_memory(graph: ForeignGraph, source: str) -> None:
-    loose = [name for node in graph.nodes for name in node.output if name not in graph.shapes]
-    if any(loose):
-        name = next(filter(None, loose))
-        raise unsuited(source, f"The size of its tensor {name[:60]} is not known beforehand")
+    _check_known(graph.nodes, graph.shapes, source)
     if graph.n_values > MAX_VALUES:
         raise unsafe(source, f"It computes {graph.n_values:,} numbers for one picture")
 

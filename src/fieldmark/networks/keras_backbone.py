@@ -6,12 +6,13 @@ from a file that is already there, arrays only; Keras fetches them where that is
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,9 @@ def exported(source: str, size: tuple[int, int], *, allow_network: bool) -> tupl
         )
     if file and not (file.endswith(".h5") and Path(file).is_file()):
         raise _weights_missing(source, Path(file))
-    with _only_local(source) if not (file or allow_network) else _as_it_is():
+    # What Keras says of a download belongs beside the progress, not among the results.
+    local = nullcontext() if file or allow_network else _only_local(source)
+    with redirect_stdout(sys.stderr), local, _quiet():
         model = _built(make, source, size, file)
     return _onnx(model, size), _scaling(make)
 
@@ -103,19 +106,15 @@ def _only_local(source: str) -> Iterator[None]:
     kept = file_utils.urlretrieve
     file_utils.urlretrieve = refuse
     try:
-        yield
+        with redirect_stdout(io.StringIO()):  # it announces the download before it tries
+            yield
     finally:
         file_utils.urlretrieve = kept
 
 
-@contextmanager
-def _as_it_is() -> Iterator[None]:
-    yield
-
-
 def _weights_missing(source: str, path: Path) -> UsageError:
     return UsageError(
-        f"The weights of {source} are not there.",
+        f"The weights of {source} are not there, or not as Keras expects them.",
         code="weights-missing",
         where=str(path),
         why="fieldmark fetches nothing unless it is told to.",
@@ -127,13 +126,14 @@ def _weights_missing(source: str, path: Path) -> UsageError:
 def _onnx(model: Any, size: tuple[int, int]) -> bytes:
     import keras
 
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization) and layer.mean is not None:
-            # As tensors they become inputs of the exported graph, as arrays constants in it.
-            layer.mean, layer.variance = np.asarray(layer.mean), np.asarray(layer.variance)
     signature = [keras.InputSpec(shape=(None, *size, 3), dtype="float32", name="pixels")]
     with tempfile.TemporaryDirectory(prefix="fieldmark-") as folder, _quiet():
         path = Path(folder) / "backbone.onnx"
+        for layer in model.layers:
+            if isinstance(layer, keras.layers.Normalization):
+                # As tensors they become inputs of the exported graph, as arrays constants in it.
+                array = keras.ops.convert_to_numpy
+                layer.mean, layer.variance = array(layer.mean), array(layer.variance)
         try:
             model.export(
                 str(path), "onnx", verbose=False, input_signature=signature, opset_version=OPSET
@@ -158,7 +158,7 @@ def _scaling(make: Any) -> Scaling:
     steps = np.stack(colours) - black  # row: channel of the picture; column: of the network
     order = [int(np.abs(row).argmax()) for row in steps]
     deviation = 255.0 / steps.max(axis=0)
-    mean = -black * deviation
+    mean = 0.0 - black * deviation
     first, second, third = (float(each) for each in mean)
     spread = tuple(float(each) for each in deviation)
     return Scaling((first, second, third), (spread[0], spread[1], spread[2]), order == [2, 1, 0])
@@ -166,7 +166,7 @@ def _scaling(make: Any) -> Scaling:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep back what the exporter says of optimisations it gave up, and of NumPy's future."""
+    """Keep back what Keras and its exporter say of optimisations given up and NumPy's future."""
     logger = logging.getLogger("tf2onnx")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
