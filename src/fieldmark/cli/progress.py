@@ -10,6 +10,7 @@ from fieldmark.cli.screen import Screen, shown
 from fieldmark.training.events import (
     DataChecked,
     EpochDone,
+    Evaluated,
     Event,
     Fetching,
     FineTuned,
@@ -105,7 +106,9 @@ class TrainingScreen:
                 return ["Ctrl-C: this epoch is finished, the best kept and measured. Again: quit."]
             case Stopped():
                 last = f" Best epoch {event.best_epoch}." if event.reason in _HAS_BEST else ""
-                return [event.text + last + " Now measured once on the test part:", ""]
+                return [event.text + last]
+            case Evaluated():
+                return ["Now measured once on the test part:", ""]
             case _:
                 return []
 

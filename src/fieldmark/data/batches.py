@@ -128,6 +128,8 @@ class Batches:
             if sizes:
                 shape = (sizes[start // self.batch_size],) * 2
             found = pixels[self.rows[chosen]]
+            if found.dtype == np.float16:  # kept in half the room, computed with in full
+                found = found.astype(np.float32)
             if shape != found.shape[1:3]:
                 found = augment.shrunk(found, *shape)
             return self._changed(found, chosen, epoch), self.labels[chosen].astype(np.int64)
