@@ -112,7 +112,8 @@ def test_what_does_not_fit_inside_of_it_is_pointed_at_by_its_word() -> None:
 
 
 def test_the_known_ones_are_named_where_one_is_unknown() -> None:
-    assert refused(START + "BACKBONE lite -> FC").hint == f"known: {', '.join(BACKBONES)}"
+    hint = refused(START + "BACKBONE lite -> FC").hint
+    assert hint.startswith(f"known: {', '.join(BACKBONES)}")
 
 
 def test_the_smallest_picture_passes_through() -> None:
