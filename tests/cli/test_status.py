@@ -131,7 +131,7 @@ def test_an_unknown_backend_is_refused_before_the_folder_is_read(
     (here / "data" / "b").mkdir(parents=True)
     for name in ("a", "b"):
         (here / "data" / name / "1.png").touch()
-    done = fieldmark("train", "data")
+    done = fieldmark("train", "data", "--net", "small")
     assert done.status == 2
     assert "[backend-unknown]" in done.err
 

@@ -10,7 +10,7 @@ from fieldmark.config import Settings
 from fieldmark.errors import LayerListError, UsageError
 from fieldmark.modalities.base import Fit, InputSpec
 from fieldmark.networks import CATALOGUE
-from fieldmark.networks.layers import Network
+from fieldmark.networks.layers import Backbone, Network
 from fieldmark.networks.parser import SYNTAX, parse
 from fieldmark.networks.pretrained import is_installed
 from fieldmark.networks.volumes import Plan, plan, resized
@@ -119,6 +119,15 @@ def choose(
     fit = _fit(settings, pretrained=made.backbone is not None)
     spec = InputSpec(height=height, width=width, channels=channels, fit=fit)
     return Choice(named, made, spec, why)
+
+
+def starts_pretrained(settings: Settings) -> bool:
+    """Whether these settings start from a backbone, and so need no training backend at first."""
+    net = settings.net
+    if net.name == "auto":
+        return settings.train.recipe != "article" and is_installed(BACKBONE)
+    network = parse(net.layers) if net.name == "layers" else network_named(net.name)[1]
+    return any(isinstance(item, Backbone) for item in network.items)
 
 
 Way = Literal["head", "blocks", "scratch"]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from fieldmark.config import Auto, Settings
 from fieldmark.errors import UsageError
+from fieldmark.training import backend
 from fieldmark.training.events import Listener, silent
-from fieldmark.workflow.choosing import choose
+from fieldmark.workflow.choosing import choose, starts_pretrained
 from fieldmark.workflow.dataset import Dataset, assigned, cores, hashed, load
 from fieldmark.workflow.finishing import finish
 from fieldmark.workflow.network import Net
@@ -81,6 +82,8 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
     threads = cores() if train.threads == "auto" else train.threads
     name = settings.run.name or dataset.manifest.root.resolve().name or "run"
     session = Session(settings, name, threads, listen)
+    if not starts_pretrained(settings):
+        backend.chosen()  # a missing extra is said before any work is done
     manifest = assigned(hashed(dataset.manifest, threads=threads, listen=session.listen), settings)
     choice = choose(
         settings,
