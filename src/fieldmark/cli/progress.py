@@ -221,7 +221,7 @@ def _fine_tuned_line(event: FineTuned) -> str:
         f"{event.log_loss_before:.3f} to {event.log_loss:.3f} ({event.n:,} validation pictures)"
     )
     kept = "kept" if event.kept else "not better, so what it started from is kept"
-    return f"Fine-tuned {layers}: {change}; {kept}."
+    return f"Fine-tuned {layers}, {event.share:.0%} of the way: {change}; {kept}."
 
 
 def _data_lines(event: DataChecked) -> list[str]:

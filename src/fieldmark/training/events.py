@@ -133,6 +133,8 @@ class FineTuned(Event):
     what: str
     """``blocks`` or ``all``."""
     kept: bool
+    share: float
+    """Of the way from the weights before to those after it, in (0, 1]."""
     accuracy_before: float
     accuracy: float
     log_loss_before: float

@@ -222,7 +222,7 @@ def resolve(settings: Settings, facts: Facts) -> Recipe:
 
 
 _FINE_TUNED: Final[dict[str, dict[str, Any]]] = {
-    "blocks": {"lr": 3e-4, "epochs": 6, "augment": "none"},
+    "blocks": {"lr": 3e-4, "epochs": 8, "augment": "none"},
     "all": {"lr": 1e-4, "epochs": 4, "augment": "light"},
 }
 """What differs from ``tuned`` when weights are good already: small steps, few epochs."""

@@ -1,7 +1,13 @@
 """Train on from a solved head: the last blocks on kept activations, then every layer if asked.
 
-Never worse on validation than the head it started from: a step that does not lower the validation
-log-loss, or costs accuracy there, is undone and said so.
+What is kept lies on the line between the weights before and after: the share of the way with the
+lowest validation log-loss. Never worse on validation than the start: where no share lowers the
+log-loss without costing accuracy, the start is kept and that is said.
+
+References
+----------
+Wortsman et al., "Robust fine-tuning of zero-shot models", CVPR 2022, arXiv:2109.01903: weights
+between a start and its fine-tuned end.
 """
 
 from __future__ import annotations
@@ -28,9 +34,8 @@ from fieldmark.networks.weights import Weights
 from fieldmark.training import backend
 from fieldmark.training.activations import Copies, activations
 from fieldmark.training.events import FineTuned
-from fieldmark.training.features import COPY_AUGMENTATION
 from fieldmark.training.fitted import Fitted, Start
-from fieldmark.training.recipe import Facts, Recipe, resolve_fine_tuning
+from fieldmark.training.recipe import Facts, HeadRecipe, Recipe, resolve_fine_tuning
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.fitting import VALID_BATCH, batches, decode, fit_loop
 from fieldmark.workflow.parts import labels_of, positions
@@ -40,8 +45,12 @@ CUT_BEHIND: Final = 5
 """The stage behind which a network is cut: two stages and the head, a third of the work, learn."""
 
 COPIES: Final = 8
+AUGMENTATION: Final = "strong"
+"""Of the copies; with ``light`` the last blocks knew theirs by heart sooner."""
 MAX_KEPT_BYTES: Final = 2 * 10**9
 """On disk, while the last blocks learn; with more pictures there are fewer copies of each."""
+
+SHARES: Final = (0.25, 0.5, 0.75, 1.0)
 
 What = Literal["blocks", "all"]
 
@@ -86,12 +95,13 @@ def fine_tuned(
     steps: tuple[What, ...] = ("blocks", "all") if everything else ("blocks",)
     for what in steps:
         trained = _trained(session, choice, decoded, fitted, what)
-        score = validated(session, choice.plan, trained.weights, decoded)
+        share, score, weights = _best_share(session, choice.plan, decoded, (fitted, trained))
         kept = score.beats(best)
         session.listen(
             FineTuned(
                 what=what,
                 kept=kept,
+                share=share,
                 accuracy_before=best.accuracy,
                 accuracy=score.accuracy,
                 log_loss_before=best.log_loss,
@@ -100,8 +110,42 @@ def fine_tuned(
             )
         )
         if kept:
-            best, fitted = score, trained
-    return fitted
+            best, fitted = score, dataclasses.replace(trained, weights=weights)
+    return _proven(choice.plan, fitted)
+
+
+def _best_share(
+    session: Session, made: Plan, decoded: Decoded, ends: tuple[Fitted, Fitted]
+) -> tuple[float, Score, dict[str, NDArray[np.float32]]]:
+    """Return the share of the way from one end to the other that validation likes best."""
+    tried = []
+    for share in SHARES:
+        weights = between(ends[0].weights, ends[1].weights, share)
+        tried.append((share, validated(session, made, weights, decoded), weights))
+    return min(tried, key=lambda each: each[1].log_loss)
+
+
+def between(start: Weights, end: Weights, share: float) -> dict[str, NDArray[np.float32]]:
+    """Return weights on the line from ``start`` (share 0) to ``end`` (share 1).
+
+    Examples
+    --------
+    >>> zero, one = {"w": np.zeros(1, np.float32)}, {"w": np.ones(1, np.float32)}
+    >>> float(between(zero, one, 0.25)["w"][0])
+    0.25
+    """
+    way = np.float32(share)
+    return {name: array + way * (end[name] - array) for name, array in start.items()}
+
+
+def _proven(made: Plan, fitted: Fitted) -> Fitted:
+    """Let the framework answer the pictures that the exported graph is held against."""
+    if isinstance(fitted.recipe, HeadRecipe):
+        return fitted
+    from fieldmark.training import loop
+
+    answers = loop.answers(made, fitted.weights, fitted.proof_pixels)
+    return dataclasses.replace(fitted, proof_logits=answers)
 
 
 def validated(session: Session, made: Plan, weights: Weights, decoded: Decoded) -> Score:
@@ -126,17 +170,13 @@ def _trained(
         pictures = decode(session, decoded.manifest, choice)
         start = Start(choice.plan, fitted.weights, _norms(choice.plan))
         done = fit_loop(session, start, _pairs(pictures, recipe), recipe)
-    from fieldmark.training import loop
-
-    weights = {**fitted.weights, **done.weights}
     return dataclasses.replace(
         fitted,
-        weights=weights,
+        weights={**fitted.weights, **done.weights},
         history=(*fitted.history, *done.history),
         stopped=done.stopped,
         recipe=done.recipe,
         range_test=done.range_test,
-        proof_logits=loop.answers(choice.plan, weights, fitted.proof_pixels),
     )
 
 
@@ -178,7 +218,7 @@ def _blocks(
     size = 2 * len(train) * math.prod(behind.input)
     copies = Copies(
         n=max(min(COPIES, MAX_KEPT_BYTES // size - 1), 0),
-        augmentation=AUGMENTATIONS[COPY_AUGMENTATION],
+        augmentation=AUGMENTATIONS[AUGMENTATION],
         seed=recipe.seed,
     )
 
