@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fieldmark.data import scan
-from fieldmark.data.manifest import Manifest
+from fieldmark.data.manifest import Example, Manifest
 from fieldmark.data.reading import Content, FilePixels, Troubles, decoded_contents
 from fieldmark.errors import DataError, UnreadableExample
 from fieldmark.modalities import MODALITIES
@@ -264,3 +264,24 @@ def test_a_file_that_changes_during_the_run_stops_it(
     assert caught.value.code == "changed-while-running"
     assert caught.value.where == str(folder)
     assert on_disk[0].any()
+
+
+def test_pictures_are_taken_by_number_and_not_by_a_mask(tmp_path: Path) -> None:
+    pixels = FilePixels(
+        Manifest(root=tmp_path, examples=(), classes=()),
+        IMAGE,
+        InputSpec(height=8, width=8),
+        threads=1,
+    )
+    for rows in (np.array([True, False]), slice(0, 2)):
+        with pytest.raises(TypeError, match="by their numbers, not by a mask or a slice"):
+            pixels[rows]
+
+
+def test_ids_follow_the_content(tmp_path: Path) -> None:
+    examples = tuple(
+        Example(path=f"{n}.png", label="a", sha256=f"{n:016x}" + 48 * "0") for n in (7, 9)
+    )
+    manifest = Manifest(root=tmp_path, examples=examples, classes=("a",))
+    pixels = FilePixels(manifest, IMAGE, InputSpec(height=8, width=8), threads=1)
+    assert pixels.ids(np.array([1, 0])).tolist() == [9, 7]

@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,11 @@ def train(data: Path, out: Path, what: str, **more: Any) -> tuple[fm.Run, list[E
 
 def said(heard: list[Event]) -> list[tuple[str, bool]]:
     return [(event.what, event.kept) for event in heard if isinstance(event, FineTuned)]
+
+
+def later(log_loss: float) -> list[tuple[float, float]]:
+    """Scores of the four shares of one step: the last one, all of the way, is the best."""
+    return [(0.5, log_loss + 0.03), (0.5, log_loss + 0.02), (0.5, log_loss + 0.01), (0.5, log_loss)]
 
 
 # --- what counts as better
@@ -121,6 +127,37 @@ def test_only_a_plan_with_a_backbone_is_cut() -> None:
         cut_position(plan(parse("INPUT 8x8x3 -> CONV 4 3x3 -> RELU -> GAP -> FC"), 2))
 
 
+# --- how much of the way
+
+
+def best_share(monkeypatch: pytest.MonkeyPatch, scores: list[tuple[float, float]]) -> float:
+    told = [Score(*each) for each in scores]
+    monkeypatch.setattr(fine_tuning, "validated", lambda *words: told.pop(0))
+    ends = [SimpleNamespace(weights={"w": np.full(2, value, np.float32)}) for value in (0, 1)]
+    words: Any = (None, None, None, tuple(ends))
+    share, score, weights = fine_tuning._best_share(*words, Score(0.8, 0.5))
+    assert score == Score(*scores[fine_tuning.SHARES.index(share)])
+    np.testing.assert_array_equal(weights["w"], np.full(2, share, np.float32))
+    return share
+
+
+def test_the_surest_share_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = [(0.8, 0.45), (0.8, 0.4), (0.8, 0.42), (0.8, 0.44)]
+    assert best_share(monkeypatch, scores) == 0.5
+
+
+def test_a_share_that_costs_accuracy_is_taken_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = [(0.8, 0.49), (0.79, 0.3), (0.7, 0.2), (0.6, 0.1)]
+    assert best_share(monkeypatch, scores) == 0.25
+
+
+def test_what_both_ends_agree_on_stays_to_the_bit() -> None:
+    start = np.array([0.1, -3e-30, 7e30], np.float32)
+    for share in fine_tuning.SHARES:
+        between = fine_tuning.between({"w": start}, {"w": start.copy()}, share)["w"]
+        np.testing.assert_array_equal(between, start)
+
+
 def test_averages_and_scales_of_bn_stay_as_they_were_learned() -> None:
     made = plan(parse("INPUT 32x32x3 -> BACKBONE efficientnet-lite0 -> FC"), 2)
     norms = fine_tuning._norms(made)
@@ -131,7 +168,7 @@ def test_averages_and_scales_of_bn_stay_as_they_were_learned() -> None:
 
 
 def test_blocks_are_kept_where_validation_says_so(few: Path, tmp_path: Path, judged: Judge) -> None:
-    judged([(0.5, 1.0), (0.5, 0.9)])
+    judged([(0.5, 1.0), *later(0.9)])
     run, heard = train(few, tmp_path / "runs", "blocks")
     assert said(heard) == [("blocks", True)]
     kept = weights_of(run)
@@ -156,7 +193,7 @@ def test_blocks_are_undone_where_validation_says_so(
     few: Path, tmp_path: Path, judged: Judge
 ) -> None:
     solved, _ = train(few, tmp_path / "runs", "none")
-    judged([(0.5, 1.0), (0.5, 1.1)])
+    judged([(0.5, 1.0), *later(1.1)])
     run, heard = train(few, tmp_path / "runs", "blocks")
     assert said(heard) == [("blocks", False)]
     for name in ("weights.safetensors", "model.onnx"):
@@ -172,7 +209,7 @@ def test_blocks_are_undone_where_validation_says_so(
 def test_all_layers_follow_the_blocks_and_are_judged_against_the_best(
     few: Path, tmp_path: Path, judged: Judge
 ) -> None:
-    judged([(0.5, 1.0), (0.5, 0.8), (0.5, 0.9)])
+    judged([(0.5, 1.0), *later(0.8), *later(0.9)])
     run, heard = train(few, tmp_path / "runs", "all")
     assert said(heard) == [("blocks", True), ("all", False)]
     stem = load("efficientnet-lite0")["_conv_stem.weight"].transpose(2, 3, 1, 0)
@@ -196,7 +233,7 @@ def test_a_decision_by_the_budget_is_recorded_as_what_repeats_it(
     few: Path, tmp_path: Path, judged: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transfer, "decide", lambda known: ("blocks", "there is time"))
-    judged([(0.5, 1.0), (0.5, 0.9)])
+    judged([(0.5, 1.0), *later(0.9)])
     settings = (
         fm.Settings()
         .changed("run", {"out": str(tmp_path / "runs")})

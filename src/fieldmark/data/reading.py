@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.data import files
+from fieldmark.data.batches import ids_of
 from fieldmark.data.manifest import Example, LeftOut, Manifest
 from fieldmark.data.pool import map_ordered
 from fieldmark.errors import DataError, UnreadableExample
@@ -198,6 +199,10 @@ class FilePixels:
         """(n_examples, height, width, channels)."""
         return (len(self._manifest.examples), *self._spec.shape)
 
+    def ids(self, rows: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Return one number per row, from its content: what its draws follow."""
+        return ids_of([self._manifest.examples[row].sha256 for row in rows.tolist()])
+
     def __getitem__(self, rows: Any) -> NDArray[np.uint8]:
         """Decode one row, or an array of rows.
 
@@ -205,8 +210,12 @@ class FilePixels:
         ------
         DataError
             Code ``changed-while-running``: a file that could be read before cannot be read now.
+        TypeError
+            Something else than whole numbers: a mask or a slice.
         """
         wanted = np.asarray(rows)
+        if wanted.size and wanted.dtype.kind not in "iu":
+            raise TypeError("pictures are taken by their numbers, not by a mask or a slice")
         decoded = map_ordered(
             self._row, wanted.ravel().tolist(), threads=self._threads, ahead=8 * self._threads
         )

@@ -84,7 +84,7 @@ def activations(
             chosen = at[start : start + BATCH]
             plain = pixels[chosen]
             for turn in turns:
-                yield _copy(plain, chosen, turn, copies)
+                yield _copy(plain, pixels.ids(chosen), turn, copies)
 
     starts = [start + turn * n for start in range(0, n, BATCH) for turn in turns]
     for start, given in zip(starts, runtime.stream(batches(), ("maps",)), strict=True):
@@ -96,11 +96,10 @@ def activations(
 
 
 def _copy(
-    plain: NDArray[np.uint8], at: NDArray[np.int64], turn: int, copies: Copies
+    plain: NDArray[np.uint8], ids: NDArray[np.uint64], turn: int, copies: Copies
 ) -> NDArray[np.uint8]:
     if turn == 0 or copies.augmentation is None:
         return plain
-    ids = at.astype(np.uint64)
     draws = rng.uniforms(copies.seed, "activations", turn, ids=ids, n_draws=augment.N_DRAWS)
     return augment.changed(copies.augmentation, plain, draws)
 

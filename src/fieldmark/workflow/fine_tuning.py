@@ -95,7 +95,7 @@ def fine_tuned(
     steps: tuple[What, ...] = ("blocks", "all") if everything else ("blocks",)
     for what in steps:
         trained = _trained(session, choice, decoded, fitted, what)
-        share, score, weights = _best_share(session, choice.plan, decoded, (fitted, trained))
+        share, score, weights = _best_share(session, choice.plan, decoded, (fitted, trained), best)
         kept = score.beats(best)
         session.listen(
             FineTuned(
@@ -115,14 +115,14 @@ def fine_tuned(
 
 
 def _best_share(
-    session: Session, made: Plan, decoded: Decoded, ends: tuple[Fitted, Fitted]
+    session: Session, made: Plan, decoded: Decoded, ends: tuple[Fitted, Fitted], best: Score
 ) -> tuple[float, Score, dict[str, NDArray[np.float32]]]:
-    """Return the share of the way from one end to the other that validation likes best."""
+    """Return the share of the way that validation likes best, of those that beat the start."""
     tried = []
     for share in SHARES:
         weights = between(ends[0].weights, ends[1].weights, share)
         tried.append((share, validated(session, made, weights, decoded), weights))
-    return min(tried, key=lambda each: each[1].log_loss)
+    return min(tried, key=lambda each: (not each[1].beats(best), each[1].log_loss))
 
 
 def between(start: Weights, end: Weights, share: float) -> dict[str, NDArray[np.float32]]:
