@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,18 @@ CALIBRATION_PICTURES: Final = 300
 _ZERO_TOLERANCE: Final = 1e-3  # of one step of a pixel
 
 _OPERATORS: Final = ("Conv", "Gemm", "Add", "MaxPool", "AveragePool", "Relu", "Clip")
+
+
+class Sliced(Protocol):
+    """Pictures of which a slice at a time is looked at."""
+
+    def __len__(self) -> int:
+        """Return how many."""
+        ...
+
+    def __getitem__(self, at: slice, /) -> NDArray[np.uint8]:
+        """Return some of them: an array of shape (n, height, width, channels)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +157,7 @@ def gate(
     onnx: bytes,
     int8: bytes,
     *,
-    pixels: NDArray[np.uint8],
+    pixels: Sliced,
     labels: NDArray[np.integer[Any]],
     batch: int = 32,
 ) -> Gate:
@@ -156,7 +168,7 @@ def gate(
     onnx, int8 : bytes
         The two graphs.
     pixels : uint8 array of shape (n, height, width, channels)
-        May be memory-mapped.
+        Or anything that gives such an array for a slice; a batch at a time is looked at.
     labels : int array of shape (n,)
         The right class of each.
     batch : int, default=32
@@ -190,7 +202,7 @@ def gate(
     )
 
 
-def _predicted(graph: bytes, pixels: NDArray[np.uint8], batch: int) -> NDArray[np.intp]:
+def _predicted(graph: bytes, pixels: Sliced, batch: int) -> NDArray[np.intp]:
     runtime = open_runtime(graph)
     parts = (pixels[start : start + batch] for start in range(0, len(pixels), batch))
     found = [answer.scores for answer in runtime.stream(parts)]

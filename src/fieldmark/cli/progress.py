@@ -75,7 +75,7 @@ class TrainingScreen:
             return
         self._end_bar()
         if isinstance(event, Stopped):
-            self.interrupted = event.reason == "interrupted"
+            self.interrupted |= event.reason == "interrupted"
         if self._screen.as_json:
             self._screen.json(event.to_dict())
         else:
@@ -99,6 +99,8 @@ class TrainingScreen:
             case Int8Checked():
                 return [event.text]
             case FineTuned():
+                self._epoch = self._epochs = 0
+                self._times.clear()
                 return [_fine_tuned_line(event)]
             case EpochDone():
                 return self._epoch_lines(event)
@@ -206,10 +208,16 @@ def _network_line(event: Planned) -> str:
 
 
 def _head_line(event: HeadSolved) -> str:
-    rate, low, high = (100 * each for each in (event.cv_accuracy, event.cv_low, event.cv_high))
-    return (
+    solved = (
         f"Head solved in {event.seconds:.1f} s: {event.method} regression on {event.n_features:,} "
-        f"features; {event.n_folds}-fold cross-validation of the training part: "
+        "features; "
+    )
+    if event.cv_accuracy is None:
+        return solved + "too few pictures to cross-validate"
+    rate, low, high = (100 * each for each in (event.cv_accuracy, event.cv_low, event.cv_high))
+    folds = f"{event.n_folds}-fold" if event.n_folds else "leave-one-out"
+    return (
+        f"{solved}{folds} cross-validation of the training part: "
         f"{rate:.1f} % ({low:.1f} to {high:.1f}, {event.n:,} pictures)"
     )
 

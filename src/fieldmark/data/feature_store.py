@@ -6,7 +6,7 @@ Touches the disk. What it promises:
   extraction that was killed, costs only what is missing.
 * A segment is two immutable files, ``<id>.npy`` and then ``<id>.json``, each written whole; a kill
   leaves nothing that is taken for a segment, and two processes cannot disturb each other.
-* Never beyond its limit: the shelves used longest ago go first, whole.
+* Beyond its limit, the shelves used longest ago go first, whole; the one in use stays.
 
 Not promised: damage inside a file of the right size is not noticed.
 """

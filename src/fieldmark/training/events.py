@@ -115,11 +115,12 @@ class HeadSolved(Event):
     strength: float
     n_features: int
     n_folds: int
-    cv_accuracy: float
+    cv_accuracy: float | None
+    """None: there was too little to hold anything out."""
     cv_low: float
     cv_high: float
     """Ends of the 95 % Wilson interval of the cross-validated accuracy."""
-    cv_log_loss: float
+    cv_log_loss: float | None
     n: int
     """Training pictures it was cross-validated on."""
     seconds: float
@@ -141,6 +142,8 @@ class FineTuned(Event):
     log_loss: float
     n: int
     """Validation pictures."""
+    recipe: dict[str, Any]
+    """How it was trained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +170,7 @@ class Stopped(Event):
 
     name: ClassVar[str] = "early_stop"
     reason: str
-    """``done``, ``patience``, ``time``, ``interrupted`` or ``diverged``."""
+    """``solved``, ``done``, ``patience``, ``time``, ``interrupted`` or ``diverged``."""
     text: str
     best_epoch: int
     """The one whose weights are kept: the last where one cycle ran to its end."""

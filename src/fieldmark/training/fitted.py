@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fieldmark.errors import UsageError
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
-from fieldmark.training.events import EpochDone, Stopped
+from fieldmark.training.events import EpochDone, FineTuned, Stopped
 from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe, Recipe
 
@@ -97,3 +97,5 @@ class Fitted:
     """(n, n_classes): what the fitted network answers on them."""
     head: Head | None = None
     """Of a pretrained backbone: how its head was solved."""
+    tuning: tuple[FineTuned, ...] = ()
+    """Steps of fine-tuning, kept or undone."""

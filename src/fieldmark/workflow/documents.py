@@ -12,6 +12,7 @@ from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.report import Report
 from fieldmark.networks.layer_table import LayerTable
 from fieldmark.networks.pretrained import PRETRAINED
+from fieldmark.training.events import FineTuned
 from fieldmark.workflow.facts import RunFacts, Worst
 
 
@@ -95,7 +96,18 @@ def _head_notes(facts: RunFacts) -> tuple[str, ...]:
             f"({100 * low:.1f} to {100 * high:.1f}, {n:,} pictures), log loss "
             f"{head.cv_log_loss:.3f}. It chose the strength, so it flatters a little."
         )
-    return tuple(notes)
+    return (*notes, *(_tuning_note(event) for event in facts.fitted.tuning))
+
+
+def _tuning_note(event: FineTuned) -> str:
+    layers = "Every layer" if event.what == "all" else "The last blocks"
+    kept = f"kept, {event.share:.0%} of the way" if event.kept else "not better, and undone"
+    return (
+        f"{layers} then learned too: {kept}. Validation accuracy "
+        f"{100 * event.accuracy_before:.1f} to {100 * event.accuracy:.1f} %, log loss "
+        f"{event.log_loss_before:.3f} to {event.log_loss:.3f} (n = {event.n:,}; it chose the "
+        "share, so it flatters a little)."
+    )
 
 
 def _failures(worst: list[Worst]) -> tuple[page.Failure, ...]:

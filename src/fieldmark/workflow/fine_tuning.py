@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 from fieldmark.data.batches import Batches, ids_of
 from fieldmark.data.cache import Decoded
 from fieldmark.data.reading import FilePixels
+from fieldmark.errors import TrainingDiverged
 from fieldmark.evaluation import metrics
-from fieldmark.inference.runtime import open_runtime
+from fieldmark.inference.runtime import Runtime, open_runtime
 from fieldmark.modalities.augment import AUGMENTATIONS
 from fieldmark.networks import cutting
 from fieldmark.networks.layers import BatchNorm
@@ -33,7 +34,7 @@ from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
 from fieldmark.training import backend
 from fieldmark.training.activations import Copies, activations
-from fieldmark.training.events import FineTuned
+from fieldmark.training.events import EpochDone, FineTuned, Stopped
 from fieldmark.training.fitted import Fitted, Start
 from fieldmark.training.recipe import Facts, HeadRecipe, Recipe, resolve_fine_tuning
 from fieldmark.workflow.choosing import Choice
@@ -45,8 +46,6 @@ CUT_BEHIND: Final = 5
 """The stage behind which a network is cut: two stages and the head, a third of the work, learn."""
 
 COPIES: Final = 8
-AUGMENTATION: Final = "strong"
-"""Of the copies; with ``light`` the last blocks knew theirs by heart sooner."""
 MAX_KEPT_BYTES: Final = 2 * 10**9
 """On disk, while the last blocks learn; with more pictures there are fewer copies of each."""
 
@@ -93,11 +92,17 @@ def fine_tuned(
     backend.chosen()
     best = validated(session, choice.plan, fitted.weights, decoded)
     steps: tuple[What, ...] = ("blocks", "all") if everything else ("blocks",)
+    said: list[FineTuned] = []
     for what in steps:
-        trained = _trained(session, choice, decoded, fitted, what)
+        try:
+            trained = _trained(session, choice, decoded, fitted, what)
+        except TrainingDiverged as error:  # a solved head is not lost for it
+            text = f"{error.what} What fine-tuning started from is kept."
+            session.listen(Stopped(reason="diverged", text=text, best_epoch=0))
+            break
         share, score, weights = _best_share(session, choice.plan, decoded, (fitted, trained), best)
         kept = score.beats(best)
-        session.listen(
+        said.append(
             FineTuned(
                 what=what,
                 kept=kept,
@@ -107,11 +112,15 @@ def fine_tuned(
                 log_loss_before=best.log_loss,
                 log_loss=score.log_loss,
                 n=len(positions(decoded.manifest, "valid")),
+                recipe=trained.recipe.to_dict(),
             )
         )
+        session.listen(said[-1])
         if kept:
             best, fitted = score, dataclasses.replace(trained, weights=weights)
-    return _proven(choice.plan, fitted)
+        if trained.stopped.reason in ("interrupted", "time", "diverged"):
+            break
+    return dataclasses.replace(_proven(choice.plan, fitted), tuning=tuple(said))
 
 
 def _best_share(
@@ -152,12 +161,18 @@ def validated(session: Session, made: Plan, weights: Weights, decoded: Decoded) 
     """Measure weights on the validation part, by the engine that answers."""
     manifest = decoded.manifest
     at = positions(manifest, "valid")
-    runtime = open_runtime(onnx_graph(made, weights), threads=session.threads, bulk=True)
+    runtime = _opened(session, made, weights)
     chunks = (decoded.pixels[at[i : i + VALID_BATCH]] for i in range(0, len(at), VALID_BATCH))
     found = [given.scores for given in runtime.stream(chunks, ("scores",))]
     scores = np.concatenate([part for part in found if part is not None])
     labels = labels_of(manifest)[at]
     return Score(metrics.accuracy(scores, labels), metrics.log_loss(scores, labels))
+
+
+def _opened(session: Session, made: Plan, weights: Weights) -> Runtime:
+    engine = session.settings.head.engine
+    graph = onnx_graph(made, weights)
+    return open_runtime(graph, threads=session.threads, engine=engine, bulk=True)
 
 
 def _trained(
@@ -170,14 +185,20 @@ def _trained(
         pictures = decode(session, decoded.manifest, choice)
         start = Start(choice.plan, fitted.weights, _norms(choice.plan))
         done = fit_loop(session, start, _pairs(pictures, recipe), recipe)
+    before = len(fitted.history)
     return dataclasses.replace(
         fitted,
         weights={**fitted.weights, **done.weights},
-        history=(*fitted.history, *done.history),
-        stopped=done.stopped,
+        history=(*fitted.history, *(_later(each, before) for each in done.history)),
+        stopped=dataclasses.replace(done.stopped, best_epoch=done.stopped.best_epoch + before),
         recipe=done.recipe,
         range_test=done.range_test,
     )
+
+
+def _later(epoch: EpochDone, n_before: int) -> EpochDone:
+    """Number an epoch on behind those of the step before."""
+    return dataclasses.replace(epoch, epoch=epoch.epoch + n_before, epochs=epoch.epochs + n_before)
 
 
 def _recipe(session: Session, decoded: Decoded, what: What) -> Recipe:
@@ -209,16 +230,17 @@ def _blocks(
         name: fitted.weights[name] if name in fitted.weights else np.zeros(shape, np.float32)
         for name, shape in before.weight_shapes.items()
     }
-    runtime = open_runtime(onnx_graph(before, kept), threads=session.threads, bulk=True)
-
+    runtime = _opened(session, before, kept)
     pixels = decoded.pixels
     if not isinstance(pixels, FilePixels):
         raise TypeError("the pictures of a solved head are decoded when looked at")
     train, valid = (positions(decoded.manifest, part) for part in ("train", "valid"))
     size = 2 * len(train) * math.prod(behind.input)
+    augmentation = AUGMENTATIONS[recipe.augment]
+    most = COPIES if augmentation else 0
     copies = Copies(
-        n=max(min(COPIES, MAX_KEPT_BYTES // size - 1), 0),
-        augmentation=AUGMENTATIONS[AUGMENTATION],
+        n=max(min(most, MAX_KEPT_BYTES // size - 1), 0),
+        augmentation=augmentation,
         seed=recipe.seed,
     )
 

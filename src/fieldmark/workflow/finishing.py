@@ -109,9 +109,14 @@ class _Made:
     def resolved(self) -> Settings:
         """The settings with no ``auto`` left that this training has used."""
         choice = self.trained.choice
+        recipe = self.trained.fitted.recipe
+        used = recorded(self.settings, recipe)
+        if self.settings.head.fine_tune == "all":
+            # Its two steps have recipes of their own; what was left open is decided alike again.
+            facts = {"threads": recipe.threads, "seed": recipe.seed}
+            used = self.settings.changed("train", facts)
         return (
-            recorded(self.settings, self.trained.fitted.recipe)
-            .changed("train", {"time": ""})
+            used.changed("train", {"time": ""})
             .changed("split", {"seed": split_seed(self.settings)})
             .changed("data", {"fit": choice.spec.fit})
             .changed("net", self._net(choice.spec.height))

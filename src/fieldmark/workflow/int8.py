@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fieldmark.data.cache import Decoded
 from fieldmark.quantization import CALIBRATION_PICTURES, Gate, gate, quantize
@@ -13,6 +14,20 @@ from fieldmark.workflow.parts import labels_of, positions, spread
 from fieldmark.workflow.session import Session
 
 _BATCH: Final = 10
+
+
+class _Rows:
+    """Some rows of decoded pictures, taken a slice at a time; all at once might not fit."""
+
+    def __init__(self, decoded: Decoded, rows: NDArray[np.int64]) -> None:
+        self._decoded = decoded
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, at: slice) -> NDArray[np.uint8]:
+        return np.asarray(self._decoded.pixels[self._rows[at]])
 
 
 def checked_int8(session: Session, decoded: Decoded, onnx: bytes) -> tuple[bytes | None, Gate]:
@@ -38,7 +53,7 @@ def checked_int8(session: Session, decoded: Decoded, onnx: bytes) -> tuple[bytes
     verdict = gate(
         onnx,
         int8,
-        pixels=np.asarray(decoded.pixels[decoded.rows[valid]]),
+        pixels=_Rows(decoded, decoded.rows[valid]),
         labels=labels_of(decoded.manifest)[valid],
     )
     session.listen(Int8Checked(passed=verdict.passed, text=verdict.words, n=verdict.n))

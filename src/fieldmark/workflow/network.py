@@ -44,7 +44,7 @@ def net(text: str, *, size: int | None = None, classes: int = 2) -> Net:
     Parameters
     ----------
     text : str
-        ``tutorial``, ``small``, ``residual``; or ``INPUT 64x64x3 -> ...``; or a path.
+        ``features``, ``tutorial``, ``small`` and others; or ``INPUT 64x64x3 -> ...``; or a path.
     size : int, optional
         Height and width in pixels, for a name of the catalogue.
     classes : int, default=2

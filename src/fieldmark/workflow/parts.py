@@ -33,12 +33,12 @@ def spread(at: NDArray[np.int64], n: int) -> NDArray[np.int64]:
 
 
 def check_parts(manifest: Manifest) -> None:
-    """Refuse a manifest without one of the three parts.
+    """Refuse a manifest without one of the three parts, or without a class to learn.
 
     Raises
     ------
     DataError
-        Code ``empty-part``.
+        Codes ``empty-part``, ``emptied-class``.
     """
     for part, words in (("train", "training"), ("valid", "validation"), ("test", "test")):
         if not manifest.part(part):  # type: ignore[arg-type]
@@ -49,3 +49,12 @@ def check_parts(manifest: Manifest) -> None:
                 why="All three parts are needed: to learn, to choose, to measure.",
                 hint="add pictures, or look at the files that were left out",
             )
+    gone = [name for name, n in manifest.counts("train").items() if not n]
+    if gone:
+        raise DataError(
+            f"No readable training picture is left of: {', '.join(gone[:8])}.",
+            code="emptied-class",
+            where=str(manifest.root),
+            why="A class that was never seen cannot be learned.",
+            hint="add pictures of it, or look at the files that were left out",
+        )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Final
 
-from fieldmark.config import Auto, Settings
+from fieldmark.config import Auto, Settings, TrainSettings
 from fieldmark.errors import UsageError
 from fieldmark.training import backend
 from fieldmark.training.events import Listener, silent
@@ -59,7 +60,7 @@ def train(
     --------
     ::
 
-        run = fieldmark.train("flowers", epochs=30)
+        run = fieldmark.train("flowers")
         print(run.report.accuracy)
     """
     asked = settings or Settings()
@@ -82,7 +83,7 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
     threads = cores() if train.threads == "auto" else train.threads
     name = settings.run.name or dataset.manifest.root.resolve().name or "run"
     session = Session(settings, name, threads, listen)
-    if not starts_pretrained(settings):
+    if not starts_pretrained(settings) or settings.head.fine_tune in ("blocks", "all"):
         backend.chosen()  # a missing extra is said before any work is done
     manifest = assigned(hashed(dataset.manifest, threads=threads, listen=session.listen), settings)
     choice = choose(
@@ -99,8 +100,42 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
             why="Fine-tuning starts from a BACKBONE whose layers and weights fieldmark knows.",
             hint="leave --fine-tune out, or use --net features",
         )
+    if choice.plan.backbone is not None:
+        _check_used(settings)
     way = from_scratch if choice.plan.backbone is None else from_backbone
     return finish(session, way(session, manifest, choice), command)
+
+
+_OF_GRADIENTS: Final = (
+    "recipe",
+    "epochs",
+    "steps_per_epoch",
+    "patience",
+    "batch",
+    "optimizer",
+    "lr",
+    "schedule",
+    "weight_decay",
+    "label_smoothing",
+    "ema",
+    "augment",
+    "sizes",
+)
+"""Settings that a solved head has no use for."""
+
+
+def _check_used(settings: Settings) -> None:
+    """Refuse settings of training by gradients where nothing is trained by gradients."""
+    train, usual = settings.train, TrainSettings()
+    given = [name for name in _OF_GRADIENTS if getattr(train, name) != getattr(usual, name)]
+    if given and not train.time and settings.head.fine_tune in ("auto", "none"):
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UsageError(
+            f"A solved head has no use for {options}.",
+            code="setting-unused",
+            why="On a pretrained network the last layer is solved: there are no epochs or rates.",
+            hint="add --fine-tune, or train from scratch: --net small",
+        )
 
 
 def _net_setting(net: str) -> dict[str, str]:

@@ -40,6 +40,8 @@ from fieldmark.workflow.parts import labels_of, positions, spread
 from fieldmark.workflow.scratch import from_scratch
 from fieldmark.workflow.session import FEATURE_SHARE, Session
 
+COPIES_S: Final = 120
+"""Seconds of a time budget that must be left before copies are tried."""
 GOOD: Final = 0.9
 """Cross-validated accuracy above which warped copies are not tried by themselves."""
 MAX_COPIED: Final = 8_000
@@ -67,8 +69,8 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
     features = start.extracted(manifest, recipe)
     folder = session.begin(features.manifest)
     head = _solved(session, features, recipe, _widths(choice))
-    if _copies_may_help(session, features, head):
-        more = dataclasses.replace(recipe, copies=dict.fromkeys(manifest.classes, COPIES))
+    more = dataclasses.replace(recipe, copies=dict.fromkeys(manifest.classes, COPIES))
+    if more != recipe and _copies_may_help(session, features, head):
         again = start.extracted(manifest, more)
         better = _solved(session, again, more, (head.n_columns,))
         if better.cv_log_loss < head.cv_log_loss:
@@ -88,11 +90,21 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
 
 
 def _copies_may_help(session: Session, features: Features, head: Head) -> bool:
-    """Whether many errors are left, and warped copies can be had in a minute or so."""
-    n_train = len(features.manifest.part("train"))
-    hurried = bool(session.settings.train.time)
-    asked = session.settings.head.copies != "auto"
-    return not (asked or hurried or head.cv_accuracy >= GOOD or n_train > MAX_COPIED)
+    """Whether nothing was asked, many errors are left, and there is time for a few minutes."""
+    left = _left_s(session)
+    return (
+        session.settings.head.copies == "auto"
+        and len(head.scored) > 0
+        and head.cv_accuracy < GOOD
+        and len(features.manifest.part("train")) <= MAX_COPIED
+        and (left is None or left > COPIES_S)
+    )
+
+
+def _left_s(session: Session) -> float | None:
+    """Return the seconds of the time budget that are left; None: there is none."""
+    budget = session.settings.train.time
+    return seconds(budget) - session.spent_s() if budget else None
 
 
 def _way(
@@ -102,22 +114,26 @@ def _way(
     asked, manifest = session.settings.head.fine_tune, features.manifest
     if asked != "auto":
         return ("head" if asked == "none" else asked), choice.why
-    if session.settings.net.name != "auto":
+    left, named = _left_s(session), session.settings.net.name != "auto"
+    if named and left is None:
         return "head", choice.why
+    if not len(head.scored):
+        return "head", "solved head: too few pictures to cross-validate anything"
     counts = manifest.counts("train")
     n_train = sum(counts.values())
-    budget = session.settings.train.time
-    return decide(
+    balanced = session.settings.train.balance == "weights"
+    way, why = decide(
         Known(
             cv_accuracy=head.cv_accuracy,
-            majority=max(counts.values()) / n_train,
+            majority=1 / len(counts) if balanced else max(counts.values()) / n_train,
             n_train=n_train,
             smallest=min(counts.values()),
             has_backend=backend.available(),
-            left_s=seconds(budget) - session.spent_s() if budget else None,
+            left_s=left,
             multiply_adds=sum(multiply_adds(step) for step in choice.plan.steps),
         )
     )
+    return ("head", choice.why) if named and way == "scratch" else (way, why)
 
 
 def _from_scratch_choice(session: Session, features: Features, why: str) -> Choice:
@@ -209,18 +225,18 @@ def _solved(
         seed=recipe.seed,
         candidates=widths,
     )
-    n = int(rows.original.sum())
-    low, high = wilson(round(head.cv_accuracy * n), n)
+    n = len(head.scored)
+    low, high = wilson(round(head.cv_accuracy * n), n) if n else (0.0, 1.0)
     session.listen(
         HeadSolved(
             method=head.method,
             strength=head.strength,
             n_features=head.n_columns,
             n_folds=head.n_folds,
-            cv_accuracy=head.cv_accuracy,
+            cv_accuracy=head.cv_accuracy if n else None,
             cv_low=low,
             cv_high=high,
-            cv_log_loss=head.cv_log_loss,
+            cv_log_loss=head.cv_log_loss if n else None,
             n=n,
             seconds=time.monotonic() - started,
         )
