@@ -56,7 +56,7 @@ def train(data: Path, out: Path, what: str, **more: Any) -> tuple[fm.Run, list[E
         fm.Settings()
         .changed("run", {"out": str(out)})
         .changed("head", {"copies": 0, "folds": 2, "fine_tune": what})
-        .changed("train", {"epochs": 1} | more)
+        .changed("train", ({} if what == "none" else {"epochs": 1}) | more)
     )
     return fm.train(data, NET, settings=settings, listen=heard.append), heard
 

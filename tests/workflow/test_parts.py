@@ -44,8 +44,19 @@ def test_labels_count_in_the_order_of_the_classes() -> None:
     assert found.dtype == np.int64
 
 
-def test_all_three_parts_are_enough() -> None:
-    check_parts(GIVEN)
+WHOLE = manifest(
+    ("dog", "train"), ("cat", "train"), ("owl", "train"), ("cat", "valid"), ("dog", "test")
+)
+
+
+def test_three_parts_and_every_class_to_learn_are_enough() -> None:
+    check_parts(WHOLE)
+
+
+def test_a_class_that_training_has_lost_is_named() -> None:
+    with pytest.raises(DataError, match="No readable training picture is left of: cat") as caught:
+        check_parts(GIVEN)
+    assert caught.value.code == "emptied-class"
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from fieldmark.data.batches import ids_of
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training.events import DataChecked, Planned, RunFinished, RunStarted
 from fieldmark.version import __version__
-from fieldmark.workflow import artefacts
+from fieldmark.workflow import artefacts, training
 from fieldmark.workflow.dataset import cores
 from tests.workflow.conftest import LAYERS, LEFT_OUT, N_EACH, Finished, hashes, rows_of, settings
 
@@ -367,3 +367,25 @@ def test_what_ships_does_not_tell_where_it_was_trained(finished: Finished) -> No
     for name, data in parts(finished.run.bundle).items():
         assert place not in data, name
         assert str(finished.runs.parent).encode() not in data, name
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"epochs": 3}, "--epochs"), ({"lr": 0.1, "sizes": "8,16"}, "--lr, --sizes")],
+)
+def test_settings_that_a_solved_head_has_no_use_for_are_refused(
+    changes: dict[str, Any], named: str
+) -> None:
+    given = fm.Settings().changed("train", changes)
+    with pytest.raises(fm.UsageError, match=f"A solved head has no use for {named}") as caught:
+        training._check_used(given)
+    assert caught.value.code == "setting-unused"
+
+
+@pytest.mark.parametrize(
+    ("table", "changes"),
+    [("head", {"fine_tune": "blocks"}), ("train", {"time": "10m"}), ("train", {"seed": 3})],
+)
+def test_they_are_used_where_something_is_trained(table: str, changes: dict[str, Any]) -> None:
+    given = fm.Settings().changed("train", {"epochs": 3} if "seed" not in changes else {})
+    training._check_used(given.changed(table, changes))

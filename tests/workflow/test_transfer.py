@@ -10,6 +10,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -384,7 +385,8 @@ def test_shown_pictures_are_spread_over_all_classes() -> None:
         ({}, 0.5, True),
         ({}, transfer.GOOD, False),
         ({"copies": 0}, 0.5, False),
-        ({"time": "10m"}, 0.5, False),
+        ({"time": "10m"}, 0.5, True),
+        ({"time": "90s"}, 0.5, False),
     ],
 )
 def test_copies_are_tried_where_many_errors_are_left_and_there_is_time(
@@ -399,9 +401,32 @@ def test_copies_are_tried_where_many_errors_are_left_and_there_is_time(
     @dataclasses.dataclass(frozen=True)
     class Some:
         cv_accuracy: float
+        scored: tuple[int, ...] = (0, 1)
 
     head: Any = Some(accuracy)
     assert transfer._copies_may_help(session, features, head) is tried
+
+
+def test_nothing_is_tried_where_nothing_could_be_held_out() -> None:
+    session = transfer.Session(fm.Settings(), "run", 1, lambda event: None)
+    features = features_for(example("1", "a"), example("2", "b"))
+    head: Any = SimpleNamespace(cv_accuracy=float("nan"), scored=())
+    assert transfer._copies_may_help(session, features, head) is False
+    choice: Any = SimpleNamespace(why="as asked")
+    way, why = transfer._way(session, choice, features, head)
+    assert (way, why) == ("head", "solved head: too few pictures to cross-validate anything")
+
+
+def test_a_budget_is_spent_on_a_network_that_was_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But it is never exchanged for another one."""
+    settings = fm.Settings().changed("train", {"time": "10m"}).changed("net", {"name": "features"})
+    session = transfer.Session(settings, "run", 1, lambda event: None)
+    features = features_for(example("1", "a"), example("2", "b"))
+    head: Any = SimpleNamespace(cv_accuracy=0.7, scored=(0, 1))
+    choice: Any = SimpleNamespace(why="as asked", plan=SimpleNamespace(steps=()))
+    for decided, expected in (("blocks", "blocks"), ("scratch", "head")):
+        monkeypatch.setattr(transfer, "decide", lambda known, way=decided: (way, "because"))
+        assert transfer._way(session, choice, features, head)[0] == expected
 
 
 def test_better_copies_are_kept_and_worse_ones_are_not(

@@ -225,8 +225,8 @@ _FINE_TUNED: Final[dict[str, dict[str, Any]]] = {
     "blocks": {"lr": 3e-4, "epochs": 8, "augment": "strong"},
     "all": {"lr": 1e-4, "epochs": 4, "augment": "light"},
 }
-"""What differs from ``tuned`` when weights are good already: small steps, few epochs. With ``light``
-copies the last blocks knew theirs by heart sooner than with ``strong`` ones."""
+"""What differs from ``tuned`` when weights are good already: small steps, few epochs. The last
+blocks knew ``light`` copies by heart sooner than ``strong`` ones."""
 
 
 def resolve_fine_tuning(settings: Settings, facts: Facts, what: Literal["blocks", "all"]) -> Recipe:

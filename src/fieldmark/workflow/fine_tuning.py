@@ -197,7 +197,7 @@ def _trained(
 
 
 def _later(epoch: EpochDone, n_before: int) -> EpochDone:
-    """Number an epoch on behind those of the step before."""
+    """Give an epoch its number behind those of the step before."""
     return dataclasses.replace(epoch, epoch=epoch.epoch + n_before, epochs=epoch.epochs + n_before)
 
 
