@@ -21,7 +21,6 @@ from fieldmark.training.events import Event, Fetching, Progress
 from fieldmark.workflow.foreign import foreign_of, shipped
 from tests.foreign_nets import N_MAPS, SIZE, backbone, constant, model, saved
 from tests.pictures import write_shapes
-from tests.workflow.conftest import settings
 
 
 def list_for(path: Path, more: str = "") -> str:
@@ -33,6 +32,10 @@ class Done:
     run: fm.Run
     data: Path
     net: Path
+
+
+def settings(out: Path) -> fm.Settings:
+    return fm.Settings().changed("run", {"out": str(out)})
 
 
 @pytest.fixture(scope="module")
