@@ -9,6 +9,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from fieldmark.errors import ConfigError, UsageError
+from fieldmark.rng import derive
 from fieldmark.training import head as head_module
 from fieldmark.training.head import Head, HeadSettings, Rows, quick_estimate, solve
 from fieldmark.training.search import GRID
@@ -286,3 +287,25 @@ def test_candidates_are_numbers_of_columns(candidates: tuple[int, ...]) -> None:
 def test_a_head_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError, match="strength"):
         solved(blobs(20, 4, 2)).strength = 3
+
+
+def test_a_wider_candidate_is_tried_as_if_it_were_alone() -> None:
+    """Few easy rows, where the best strengths are weak: a start from nothing went astray there."""
+    draw = derive(3, "wide and few")
+    labels = np.arange(42) % 2
+    features = draw.normal(size=(42, 600)).astype(np.float32)
+    features[:, :40] += np.where(labels, 1.5, -1.5)[:, None]
+    rows = Rows(
+        features=features,
+        labels=labels.astype(np.int64),
+        groups=np.arange(42),
+        original=np.ones(42, dtype=bool),
+    )
+    settings = HeadSettings(strengths=(10.0, 1.0, 0.1, 0.01, 0.001))
+    both = solve(rows, n_classes=2, settings=settings, seed=0, candidates=(60, 600))
+    alone = solve(rows, n_classes=2, settings=settings, seed=0)
+    losses = {point.strength: point.log_loss for point in both.path if point.n_columns == 600}
+    assert len(losses) > 1
+    for point in alone.path:
+        assert losses[point.strength] == pytest.approx(point.log_loss, rel=0.02)
+        assert point.log_loss < 0.69

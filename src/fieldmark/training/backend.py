@@ -42,7 +42,7 @@ def chosen() -> Backend:
             raise MissingExtra(
                 f"Training needs {module}, which is not installed.",
                 code="extra-missing",
-                why="fieldmark itself only answers; a backend extra trains.",
+                why="Heads on pretrained features are solved without one; training by gradients needs it.",
                 hint=f'pip install "fieldmark[{name}]"',
             )
     return name

@@ -23,7 +23,7 @@ MEMORY = 10
 _SUFFICIENT = 1e-4
 _ROUNDING = 1e-6
 """A relative rise of the value that float32 gradients may cause without a step being too long."""
-_SHORTEST = 1e-3
+_SHORTEST = 1e-6
 
 
 def minimised(
@@ -73,6 +73,16 @@ def minimised(
             if not long.any():
                 break
             length = np.where(long, length / 2, length)
+        failed = active & ~(new_value <= wanted)
+        if failed.any():  # taking such a step could end where the loss is flat and wrong
+            length = np.where(failed, 0.0, length)
+            if not length.any():
+                if not pairs:
+                    break
+                pairs, scale = [], np.ones(len(start))
+                continue
+            new_point = point - _times(length, step)
+            new_value, new_gradient = objective(new_point)
         moved, turned = new_point - point, new_gradient - gradient
         point, value, gradient = new_point, new_value, new_gradient
         curvature = _dot(moved, turned)

@@ -172,16 +172,15 @@ def logistic_trials(
 ) -> list[Trial]:
     """Compare candidates along the same strengths, then refine around the best point once.
 
-    The first candidate is followed along all strengths; the others start one strength above the
-    best so far, because more columns want only a little more.
+    Every candidate is followed from the strongest one on: at a weak strength a start from nothing
+    takes steps that end anywhere.
     """
     given = tuple(sorted(strengths or GRID, reverse=True))
     paths: dict[int, LogisticPath] = {}
     trials: list[Trial] = []
     for n_columns in candidates:
-        first = max(given.index(lowest(trials).point.strength) - 1, 0) if trials else 0
         paths[n_columns] = LogisticPath(learning, n_columns, draw)
-        trials += paths[n_columns].along(given[first:])
+        trials += paths[n_columns].along(given)
     if not strengths:
         best = lowest(trials).point
         step = (given[0] / given[1]) ** 0.5
