@@ -42,8 +42,8 @@ def chosen() -> Backend:
             raise MissingExtra(
                 f"Training needs {module}, which is not installed.",
                 code="extra-missing",
-                why="Heads on pretrained features are solved without one; training by gradients needs it.",
-                hint=f'pip install "fieldmark[{name}]"',
+                why="Without it, only the head of a pretrained network can be solved.",
+                hint=f'pip install "fieldmark[{name}]"; in a clone: pip install -e ".[{name}]"',
             )
     return name
 
