@@ -70,7 +70,7 @@ def test_a_missing_extra_is_said_with_what_to_install(
         backend.chosen()
     assert caught.value.code == "extra-missing"
     assert caught.value.exit_status == 5
-    assert caught.value.hint == f'pip install "fieldmark[{name}]"'
+    assert caught.value.hint.startswith(f'pip install "fieldmark[{name}]"')
 
 
 def test_nothing_is_imported_to_find_out(
