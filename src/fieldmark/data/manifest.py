@@ -42,9 +42,13 @@ class Example:
     sha256: str = ""
     """Of the file's bytes, 64 hex digits; empty until it has been read."""
     group: str = ""
-    """Examples that share a non-empty group are never split apart."""
+    """Said by a person. Examples that share a non-empty group are never split apart."""
+    cluster: str = ""
+    """Found: near copies and frames of one burst share one; treated like a group."""
     split: Split | None = None
     """None until it was given by the folder, the list or :mod:`fieldmark.data.split`."""
+    fold: int | None = None
+    """From 0, where the examples were dealt into folds."""
 
     @property
     def id(self) -> str:
