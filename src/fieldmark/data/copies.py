@@ -40,8 +40,9 @@ fixed camera every picture is a near copy of every other, and nothing could be s
 _BLOCK: Final = 32
 BURST_S: Final = 2.0
 """Seconds between two pictures of one camera that count as one moment."""
-BURST_LIKENESS: Final = 0.8
-"""Of the fingerprints of frames of one moment, or with consecutive numbers."""
+BURST_LIKENESS: Final = 0.85
+"""Of the fingerprints of frames of one moment, or with consecutive numbers; :data:`NEAR_SMALL` for
+pictures with few details."""
 _NUMBERED: Final = re.compile(r"^(.*?)(\d{1,9})$")
 
 Progress = Callable[[int, int], None]
@@ -223,7 +224,9 @@ def bursts(paths: Sequence[str], looks: NDArray[np.void]) -> tuple[tuple[int, ..
     rows = np.unique(np.array(links))
     prints = fingerprints.fingerprints(looks["thumb"][rows])
     first, second = np.searchsorted(rows, np.array(links)).T
-    alike = np.einsum("ij,ij->i", prints[first], prints[second]) >= BURST_LIKENESS
+    small = np.minimum(looks["width"][rows], looks["height"][rows]) < SMALL
+    least = np.where(small[first] | small[second], NEAR_SMALL, BURST_LIKENESS)
+    alike = np.einsum("ij,ij->i", prints[first], prints[second]) >= least
     found = _joined([link for link, is_alike in zip(links, alike, strict=True) if is_alike])
     limit = max(_LARGE, _LARGE_SHARE * len(looks))
     return tuple(sorted(burst for burst in found if len(burst) <= limit))

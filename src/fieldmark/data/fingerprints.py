@@ -118,9 +118,9 @@ def fingerprints(thumbs: NDArray[np.uint8], way: Way = WAYS[0]) -> NDArray[np.fl
 
     Examples
     --------
-    >>> picture = np.arange(4096, dtype=np.uint8).reshape(1, 64, 64)
+    >>> picture = np.indices((64, 64)).sum(0).astype(np.uint8)[None]
     >>> brighter = picture // 2 + 100
-    >>> float((fingerprints(picture) @ fingerprints(brighter).T).round(2))
+    >>> round(float((fingerprints(picture) @ fingerprints(brighter).T)[0, 0]), 2)
     1.0
     """
 

@@ -38,7 +38,7 @@ LOOK: Final = np.dtype(
         ("taken_s", np.float64),  # EXIF time of taking, seconds since 1970; NaN: unknown
         ("brightness", np.float32),  # mean grey, 0 to 255
         ("contrast", np.float32),  # standard deviation of the grey values
-        ("sharpness", np.float32),  # variance of the Laplacian over that of the grey values
+        ("blur", np.float32),  # 0: sharp, 1: blurred; see blur_effect
         ("mean_color", np.float32, 3),  # red, green, blue, 0 to 255
         ("border_color", np.float32, 3),  # the same of the outermost sixteenth
         ("border_spread", np.float32),  # standard deviation of its grey values; 0: a plain frame
@@ -94,10 +94,8 @@ def look(data: bytes) -> NDArray[np.void]:
         found["quality"] = _quality(image)
         found["camera"], found["taken_s"] = _camera(image)
     grey = pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, _grey(bgr))
-    _, spread = cv2.meanStdDev(grey)
-    _, edges = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))
-    found["sharpness"] = (edges[0, 0] / max(spread[0, 0], 1.0)) ** 2
-    found["contrast"] = spread[0, 0]
+    found["contrast"] = cv2.meanStdDev(grey)[1][0, 0]
+    found["blur"] = blur_effect(grey)
     small = cv2.resize(pixels, (THUMB, THUMB), interpolation=cv2.INTER_AREA)
     found["thumb"] = small if small.ndim == 2 else cv2.cvtColor(small, _grey(bgr))
     found["brightness"] = found["thumb"].mean()
@@ -106,6 +104,43 @@ def look(data: bytes) -> NDArray[np.void]:
     found["border_color"] = colors[_BORDER].mean(0)
     found["border_spread"] = found["thumb"][_BORDER].std()
     return found
+
+
+def blur_effect(grey: NDArray[np.uint8]) -> float:
+    """Measure how little of a picture a blur would take away.
+
+    Crété, Dolmière, Ladret, Nicolas: "The blur effect", SPIE 2007: neighbouring pixels of a sharp
+    picture grow much more alike when it is blurred, those of a blurred one hardly. A picture
+    without any edge counts as sharp: nothing can be said.
+
+    Parameters
+    ----------
+    grey : uint8 array of shape (height, width)
+
+    Returns
+    -------
+    float
+        In [0, 1]. Photos of 200 pixels lie around 0.3; blurred by 2 pixels, around 0.7.
+
+    Examples
+    --------
+    >>> board = ((np.indices((64, 64)) // 8).sum(0) % 2 * 255).astype(np.uint8)
+    >>> blurred = opencv().GaussianBlur(board, (0, 0), 3)
+    >>> blur_effect(board) < 0.2, blur_effect(blurred) > 0.6
+    (True, True)
+    """
+    cv2 = opencv()
+    kept = 0.0
+    for pixels in (grey, grey.T):
+        straight = np.ascontiguousarray(pixels)
+        blurred = cv2.blur(straight, (9, 1))
+        steps = cv2.absdiff(straight[:, 1:], straight[:, :-1])
+        smoothed = cv2.absdiff(blurred[:, 1:], blurred[:, :-1])
+        total = cv2.sumElems(steps)[0]
+        # Saturating: where the blur made a step larger, nothing was taken away.
+        lost = cv2.sumElems(cv2.subtract(steps, smoothed))[0]
+        kept = max(kept, 1 - lost / total if total else 0.0)
+    return kept
 
 
 class Looking:
