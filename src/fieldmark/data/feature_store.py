@@ -21,7 +21,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ from fieldmark.atomic import write_whole
 
 SEGMENT_ROWS: Final = 1024
 """Rows that are written together; what a kill can cost."""
-_FOLDER: Final = "features"
 
 
 class FeatureShelf:
@@ -46,8 +45,8 @@ class FeatureShelf:
         Numbers in a row.
     limit_bytes : int
         Of all shelves together.
-    dtype : {float32, uint8}, default=float32
-        Of the numbers.
+    kind : {"features", "looks"}, default="features"
+        What the rows are: float32, or the bytes of records. Each kind has a limit of its own.
     """
 
     def __init__(
@@ -56,10 +55,10 @@ class FeatureShelf:
         key: str,
         width: int,
         limit_bytes: int,
-        dtype: type[np.float32] | type[np.uint8] = np.float32,
+        kind: Literal["features", "looks"] = "features",
     ) -> None:
-        self._dtype = dtype
-        self._folder = None if directory is None else directory / _FOLDER / key
+        self._dtype = np.float32 if kind == "features" else np.uint8
+        self._folder = None if directory is None else directory / kind / key
         self._width = width
         self._limit_bytes = limit_bytes
         self._places: dict[str, tuple[Path, int]] = {}

@@ -23,6 +23,8 @@ from fieldmark.data.reading import Troubles, decoded_contents
 from fieldmark.modalities.base import DECODE_VERSION, InputSpec
 from fieldmark.modalities.looking import LOOK, VERSION, Looking
 
+LIMIT_BYTES: Final = 2 * 2**30
+"""Of all that is kept on the disk in this form, beside the features."""
 _KEY: Final = hashlib.sha256(f"look {VERSION} {DECODE_VERSION} {LOOK}".encode()).hexdigest()[:32]
 _IN_MEMORY_BYTES: Final = 1 << 27
 _ANY: Final = InputSpec(height=64, width=64)  # a look follows no spec
@@ -49,7 +51,7 @@ def look_at(
     *,
     threads: int,
     directory: Path | None,
-    limit_bytes: int = 2 * 2**30,
+    refuse: bool = True,
     progress: Progress | None = None,
 ) -> tuple[Manifest, Looks]:
     """Look at every distinct content of a manifest once.
@@ -62,8 +64,8 @@ def look_at(
         Pictures decoded at the same time.
     directory : Path or None
         The cache folder; None keeps nothing.
-    limit_bytes : int
-        Of all that is kept there in this form.
+    refuse : bool, default=True
+        Refuse a folder that is mostly unreadable; False: say what each file is, whatever it is.
     progress : callable, optional
         Called with contents done and contents in all, from the calling thread.
 
@@ -80,7 +82,7 @@ def look_at(
         Codes ``mostly-unreadable``, ``emptied-class``.
     """
     hashes = list(dict.fromkeys(example.sha256 for example in manifest.examples))
-    shelf = FeatureShelf(directory, _KEY, LOOK.itemsize, limit_bytes, np.uint8)
+    shelf = FeatureShelf(directory, _KEY, LOOK.itemsize, LIMIT_BYTES, "looks")
     place = {sha: row for row, sha in enumerate(hashes)}
     raw = _array(len(hashes))
     known = [sha for sha in hashes if sha in shelf]
@@ -99,7 +101,8 @@ def look_at(
         if progress is not None:
             progress(done, len(hashes) - len(have))
     shelf.add(unsaved, raw[[place[sha] for sha in unsaved]])
-    troubles.check(manifest)
+    if refuse:
+        troubles.check(manifest)
     gone = set(troubles.failures) | troubles.absent
     return troubles.without(manifest), Looks(
         raw.view(LOOK)[:, 0], {sha: row for sha, row in place.items() if sha not in gone}

@@ -113,7 +113,8 @@ def dark(seen: Seen) -> list[Finding]:
     return [
         _exposed("dark", example, look)
         for example, look in _each(seen)
-        if look["brightness"] + _NEARLY_ALL * look["contrast"] < DARK
+        if look["contrast"] >= BLANK_CONTRAST
+        and look["brightness"] + _NEARLY_ALL * look["contrast"] < DARK
     ]
 
 
@@ -122,7 +123,8 @@ def bright(seen: Seen) -> list[Finding]:
     return [
         _exposed("bright", example, look)
         for example, look in _each(seen)
-        if look["brightness"] - _NEARLY_ALL * look["contrast"] > BRIGHT
+        if look["contrast"] >= BLANK_CONTRAST
+        and look["brightness"] - _NEARLY_ALL * look["contrast"] > BRIGHT
     ]
 
 
