@@ -68,6 +68,19 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something a person should know about a list that was obeyed: nothing stops for it."""
+
+    code: str
+    """Stable, for example ``override-stale``."""
+    text: str
+    """One sentence, with the path or the number of files."""
+
+    def __str__(self) -> str:
+        return f"{self.text} [{self.code}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Every example of one folder. Used + left out = found; nothing is skipped silently."""
 

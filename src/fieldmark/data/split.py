@@ -2,8 +2,8 @@
 
 Pure: takes a manifest with hashes, returns a new one; reads no file. What it promises:
 
-* Two examples that share a group, or whose files are byte for byte the same, are never on two
-  sides, even when their labels differ.
+* Two examples that belong together (:mod:`fieldmark.data.grouping`) are never on two sides, even
+  when their labels differ.
 * Every class is in every part that is drawn here, in about the fractions asked for.
 * Order comes from a hash of the group or content, not from names or positions, so that renaming
   files changes nothing and adding files moves only the few others that lie at a boundary.
@@ -16,27 +16,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from fieldmark import rng
-from fieldmark.data.manifest import SPLITS, Example, Manifest, Split
+from fieldmark.data import grouping
+from fieldmark.data.grouping import Unit
+from fieldmark.data.manifest import SPLITS, Manifest, Split
 from fieldmark.errors import DataError, UsageError
 
 MIN_EXAMPLES: Final = 5
 """Per class, where all three parts are drawn here."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """Examples that stay together, by their positions in the manifest."""
-
-    key: str
-    members: tuple[int, ...]
-    labels: tuple[str, ...]
-    """Every label among them, sorted: one for most, several for a person who did all classes."""
 
 
 def assign(
@@ -119,7 +110,7 @@ def _draw(manifest: Manifest, shares: dict[Split, float], seed: int) -> dict[int
             why="Equal files must stay together, and their names do not tell.",
             hint="call scan.hash_contents first",
         )
-    units = _units(manifest, open_)
+    units = grouping.units(manifest.examples, open_)
     _check_sizes(manifest, units, n_parts=len(shares) + 1)
     placed = _place(units, _ranks(units, seed), shares)
     lost = {
@@ -134,38 +125,7 @@ def _draw(manifest: Manifest, shares: dict[Split, float], seed: int) -> dict[int
     return {at: placed[unit.key] for unit in units for at in unit.members}
 
 
-def _units(manifest: Manifest, positions: list[int]) -> list[_Unit]:
-    """Join examples that share a group or a content, directly or through others (union-find)."""
-    parent = {at: at for at in positions}
-
-    def root(at: int) -> int:
-        while parent[at] != at:
-            parent[at] = parent[parent[at]]
-            at = parent[at]
-        return at
-
-    first: dict[str, int] = {}
-    for at in positions:
-        for key in _keys(manifest.examples[at]):
-            parent[root(at)] = root(first.setdefault(key, at))
-    members: dict[int, list[int]] = defaultdict(list)
-    for at in positions:
-        members[root(at)].append(at)
-    units = []
-    for together in members.values():
-        labels = sorted({manifest.examples[at].label for at in together})
-        # "group:..." sorts before "sha:...": a group keeps its rank whichever files it has.
-        key = min(key for at in together for key in _keys(manifest.examples[at]))
-        units.append(_Unit(key, tuple(together), tuple(labels)))
-    return units
-
-
-def _keys(example: Example) -> tuple[str, ...]:
-    content = f"sha:{example.sha256}"
-    return (f"group:{example.group}", content) if example.group else (content,)
-
-
-def _ranks(units: list[_Unit], seed: int) -> dict[str, float]:
+def _ranks(units: list[Unit], seed: int) -> dict[str, float]:
     ids = np.array(
         [
             int.from_bytes(hashlib.blake2b(unit.key.encode(), digest_size=8).digest(), "little")
@@ -178,10 +138,10 @@ def _ranks(units: list[_Unit], seed: int) -> dict[str, float]:
 
 
 def _place(
-    units: list[_Unit], ranks: dict[str, float], shares: dict[Split, float]
+    units: list[Unit], ranks: dict[str, float], shares: dict[Split, float]
 ) -> dict[str, Split]:
     """Divide units with the same labels among the parts, then mend what a class lacks."""
-    alike: dict[tuple[str, ...], list[_Unit]] = defaultdict(list)
+    alike: dict[tuple[str, ...], list[Unit]] = defaultdict(list)
     for unit in sorted(units, key=lambda unit: (ranks[unit.key], unit.key)):
         alike[unit.labels].append(unit)
     placed: dict[str, Split] = {}
@@ -203,7 +163,7 @@ def _by_rank(rank: float, shares: dict[Split, float]) -> Split:
     return "train"
 
 
-def _cut(units: list[_Unit], shares: dict[Split, float], *, every: bool) -> dict[str, Split]:
+def _cut(units: list[Unit], shares: dict[Split, float], *, every: bool) -> dict[str, Split]:
     """Cut ranked units: small parts first, with ``every`` one unit each at least; then train."""
     n_examples = sum(len(unit.members) for unit in units)
     # A group larger than a whole part would swallow it; it goes to training, if enough remain.
@@ -225,7 +185,7 @@ def _cut(units: list[_Unit], shares: dict[Split, float], *, every: bool) -> dict
     return placed
 
 
-def _mend(units: list[_Unit], placed: dict[str, Split], parts: tuple[Split, ...]) -> None:
+def _mend(units: list[Unit], placed: dict[str, Split], parts: tuple[Split, ...]) -> None:
     """Move single units to parts that a class is missing from, where that takes nothing away."""
     homes = Counter((label, placed[unit.key]) for unit in units for label in unit.labels)
     for label in sorted({label for unit in units for label in unit.labels}):
@@ -246,7 +206,7 @@ def _mend(units: list[_Unit], placed: dict[str, Split], parts: tuple[Split, ...]
                 placed[moved.key] = part
 
 
-def _check_sizes(manifest: Manifest, units: list[_Unit], n_parts: int) -> None:
+def _check_sizes(manifest: Manifest, units: list[Unit], n_parts: int) -> None:
     examples = Counter(manifest.examples[at].label for unit in units for at in unit.members)
     groups = Counter(label for unit in units for label in unit.labels)
     enough = MIN_EXAMPLES if n_parts == len(SPLITS) else n_parts
