@@ -36,6 +36,10 @@ class DataSettings:
     """``folder``: the class folder's name. ``name:REGEX``: the first group in the file name."""
     fit: Literal["auto", "crop", "pad", "stretch"] = "auto"
     """How a picture of another shape fills the frame."""
+    groups: str = ""
+    """What is never split apart: ``folder``, ``name:REGEX``, ``column:NAME`` or a CSV file."""
+    overrides: str = "auto"
+    """The fix list; ``auto``: ``overrides.csv`` in the folder, where there is one; ``none``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +52,10 @@ class SplitSettings:
     """Share of the test part, in (0, 1)."""
     seed: int | Auto = "auto"
     """Of the draw; ``auto``: the training's seed."""
+    file: str = ""
+    """A saved split: its files keep their parts, new ones are added; empty: none."""
+    folds: int = 0
+    """Folds to deal the examples into as well, 2 to 20; 0: none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -284,6 +292,7 @@ _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("split", "valid"): (0.01, 0.8),
     ("split", "test"): (0.01, 0.8),
     ("split", "seed"): (0, 2**32 - 1),
+    ("split", "folds"): (0, 20),
     ("net", "size"): (8, 2048),
     ("train", "epochs"): (1, 100_000),
     ("train", "steps_per_epoch"): (0, 10_000_000),

@@ -41,6 +41,7 @@ PROMISED = {
     "results.csv",
     "results.png",
     "shapes-1.fieldmark",
+    "split.csv",
     "top_losses.jpg",
     "train_batch0.jpg",
 }

@@ -68,12 +68,12 @@ def scan(
     """
     pattern = _pattern(label_from)
     if labels is None and root.is_file() and root.suffix.lower() in (".csv", ".tsv"):
-        return _checked(_from_list(root, root.parent, walk=False), to_learn)
+        return checked(_from_list(root, root.parent, walk=False), to_learn)
     if not root.is_dir():
         raise troubles.no_folder(root)
     if labels is not None:
-        return _checked(_from_list(labels, root, walk=True), to_learn)
-    return _checked(_from_folders(root, pattern, to_learn), to_learn)
+        return checked(_from_list(labels, root, walk=True), to_learn)
+    return checked(_from_folders(root, pattern, to_learn), to_learn)
 
 
 def hash_contents(
@@ -118,19 +118,24 @@ def hash_contents(
     return manifest.with_examples(tuple(examples), tuple(left_out))
 
 
+def name_pattern(text: str) -> re.Pattern[str] | str:
+    """Return the pattern of ``name:PATTERN``, or what is wrong with it."""
+    try:
+        pattern = re.compile(text.removeprefix("name:"))
+    except re.error as error:
+        return f"holds no regular expression ({error})"
+    return pattern if pattern.groups else "has no group in round brackets to take the {} from"
+
+
 def _pattern(label_from: str) -> re.Pattern[str] | None:
     if label_from == "folder":
         return None
     problem = "is neither folder nor name:PATTERN"
     if label_from.startswith("name:"):
-        try:
-            pattern = re.compile(label_from.removeprefix("name:"))
-        except re.error as error:
-            problem = f"holds no regular expression ({error})"
-        else:
-            if pattern.groups:
-                return pattern
-            problem = "has no group in round brackets to take the label from"
+        found = name_pattern(label_from)
+        if isinstance(found, re.Pattern):
+            return found
+        problem = found.replace("{}", "label")
     raise UsageError(
         f"--label-from {label_from!r} {problem}.",
         code="label-from",
@@ -241,8 +246,15 @@ def _check_empty(manifest: Manifest, tree: files.Tree, parts: dict[str, Split]) 
         raise troubles.empty_class(manifest.root, sorted(folders - filled))
 
 
-def _checked(manifest: Manifest, to_learn: bool) -> Manifest:
-    """Name the classes, once, and refuse folders that no network can learn from."""
+def checked(manifest: Manifest, to_learn: bool) -> Manifest:
+    """Name the classes, once, and refuse labels that no network can learn from.
+
+    Raises
+    ------
+    DataError
+        Codes ``no-classes``, ``class-name-not-text``, ``class-names-collide``; to learn also
+        ``one-class`` and ``class-only-in-test``.
+    """
     names = sorted({example.label for example in manifest.examples})
     if not names:
         raise troubles.no_classes(manifest)

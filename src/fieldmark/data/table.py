@@ -35,7 +35,7 @@ _CODED: Final = re.compile(r"\\(?:[nrt\\]|x[0-9a-f]{2}|u[0-9a-f]{4})")
 _HARMFUL: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-_FORMULA: Final = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_FORMULA: Final = re.compile(r"'*\s*[=+\-@\uff1d\uff0b\uff0d\uff20].")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?|[+-]?(inf|nan)")
 _QUOTED: Final = re.compile(r'[,;"]')
 
@@ -108,7 +108,9 @@ def written(header: Sequence[str], rows: Iterable[Sequence[str | float | None]])
 def line(row: Sequence[str | float | None]) -> str:
     """Return one line of such a file, without its end."""
     cells = (cell(value) for value in row)
-    return ",".join(f'"{t.replace(chr(34), chr(34) * 2)}"' if _QUOTED.search(t) else t for t in cells)
+    return ",".join(
+        f'"{t.replace(chr(34), chr(34) * 2)}"' if _QUOTED.search(t) else t for t in cells
+    )
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from fieldmark.config import DataSettings, Settings, SplitSettings
-from fieldmark.data import scan, split
-from fieldmark.data.manifest import Example, Manifest, Split
+from fieldmark.data import groups as grouped
+from fieldmark.data import overrides as fix_list
+from fieldmark.data import placing, scan, split, split_file
+from fieldmark.data.folds import folds as dealt
+from fieldmark.data.manifest import Example, Manifest, Note, Split
 from fieldmark.training.events import Listener, Progress, silent
+
+Audit = Callable[[Manifest, frozenset[str]], Manifest]
+"""Takes a manifest with hashes and groups, and the paths a person keeps; returns one with clusters,
+and without what must not be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,8 @@ class Dataset:
     """How it was loaded; a run keeps this, so that it can be repeated."""
     shares: SplitSettings | None = None
     """How its parts were drawn; None: not yet."""
+    notes: tuple[Note, ...] = ()
+    """What to know about the lists that were obeyed."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -32,20 +41,25 @@ class Dataset:
         """Count examples per class, of one part or of all."""
         return self.manifest.counts(part)
 
-    def split(self, *, val: float = 0.15, test: float = 0.15, seed: int = 0) -> Dataset:
+    def split(
+        self, *, val: float = 0.15, test: float = 0.15, seed: int = 0, folds: int = 0
+    ) -> Dataset:
         """Give every example its part, once: by class, whole groups, repeatably.
 
-        Parts that the folder or list already gives stay as they are.
+        Parts that the folder or list already gives stay as they are; the fix list is obeyed.
 
         Parameters
         ----------
         val, test : float
             Shares of the whole, in (0, 1).
         seed : int, default=0
+        folds : int, default=0
+            Deal all examples into so many folds as well, 2 to 20; 0: none.
         """
-        settings = Settings().changed("split", {"valid": val, "test": test, "seed": seed})
-        parted = assigned(hashed(self.manifest), settings)
-        return Dataset(parted, self.source, settings.split)
+        shares = {"valid": val, "test": test, "seed": seed, "folds": folds}
+        settings = Settings().changed("split", shares).changed("data", asdict(self.source))
+        found = prepared(self.manifest, settings)
+        return replace(self, manifest=found.manifest, shares=settings.split, notes=found.notes)
 
     def __len__(self) -> int:
         return len(self.manifest.examples)
@@ -62,7 +76,12 @@ class Dataset:
 
 
 def load(
-    folder: str | Path, *, labels: str | Path | None = None, label_from: str = "folder"
+    folder: str | Path,
+    *,
+    labels: str | Path | None = None,
+    label_from: str = "folder",
+    groups: str | Path = "",
+    overrides: str | Path = "auto",
 ) -> Dataset:
     """List the labelled examples of a folder. Reads names, not pictures.
 
@@ -75,6 +94,13 @@ def load(
         Such a CSV file for the pictures in ``folder``.
     label_from : str, default="folder"
         ``folder``, or ``name:REGEX``: the first group, found in the file name, is the label.
+    groups : str or Path, default=""
+        Which files are never split apart: ``folder``, ``name:REGEX``, ``column:NAME`` of the list
+        of labels, or a CSV file with the columns ``path,group``.
+    overrides : str or Path, default="auto"
+        The fix list: a CSV file with the columns ``path,action[,value,reason,sha256]``; ``auto``:
+        ``overrides.csv`` in the folder, where there is one; ``none``. It is obeyed once the files
+        are read, by :meth:`Dataset.split` and :func:`fieldmark.train`.
 
     Raises
     ------
@@ -82,12 +108,97 @@ def load(
         ``no-folder``, ``no-classes``, ``one-class`` and others of ``docs/errors.md``.
     """
     listed = scan.scan(Path(folder), labels=Path(labels) if labels else None, label_from=label_from)
+    fixes = fix_list.find(str(overrides), listed.root)
     source = DataSettings(
         folder=str(Path(folder).absolute()),
         labels=str(Path(labels).absolute()) if labels else "",
         label_from=label_from,
+        groups=_absolute(str(groups)),
+        overrides=str(fixes.absolute()) if fixes else "none",
     )
     return Dataset(listed, source)
+
+
+def _absolute(groups: str) -> str:
+    """Return the setting with a file's whole path: a run may be repeated from elsewhere."""
+    return str(Path(groups).absolute()) if groups and Path(groups).is_file() else groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A manifest in which every example has its part."""
+
+    manifest: Manifest
+    notes: tuple[Note, ...]
+    """What to know about the lists that were obeyed; nothing stops for it."""
+
+
+def prepared(
+    manifest: Manifest,
+    settings: Settings,
+    *,
+    threads: int | None = None,
+    listen: Listener = silent,
+    audit: Audit | None = None,
+) -> Prepared:
+    """Go the one way from a listed folder to parts: hashes, groups, fix list, audit, parts.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of :func:`load`; or of an earlier call: then nothing changes.
+    settings : Settings
+        Their tables ``data`` and ``split``, and the seed.
+    threads : int, optional
+        Of reading; default: every core.
+    listen : callable, optional
+    audit : callable, optional
+        Finds near copies and what must not be used.
+
+    Raises
+    ------
+    DataError, UsageError
+        Of :mod:`fieldmark.data.groups`, ``overrides``, ``split``, ``split_file`` and ``placing``.
+    """
+    data, parts = settings.data, settings.split
+    found = hashed(manifest, threads=threads, listen=listen)
+    with_groups = grouped.given(found, data.groups, labels=_list_of(data))
+    fixed, kept, notes = _fixed(with_groups.manifest, data, to_learn=True)
+    if audit is not None:
+        fixed = audit(fixed, kept)
+    if parts.file:
+        saved = split_file.read(Path(parts.file))
+        fractions = (1.0 - parts.valid - parts.test, parts.valid, parts.test)
+        placed = placing.placed(fixed, saved, fractions=fractions, seed=split_seed(settings))
+        fixed, notes = placed.manifest, (*notes, *placed.notes)
+    fixed = assigned(fixed, settings)
+    if parts.folds:
+        fixed = dealt(fixed, parts.folds, seed=split_seed(settings))
+    return Prepared(manifest=fixed, notes=(*with_groups.notes, *notes))
+
+
+def corrected(manifest: Manifest, data: DataSettings) -> Prepared:
+    """Obey the fix list on a folder that is only measured on: classes may be few, parts none."""
+    if fix_list.find(data.overrides, manifest.root) is None:
+        return Prepared(manifest=manifest, notes=())
+    found, _, notes = _fixed(hashed(manifest), data, to_learn=False)
+    return Prepared(manifest=found, notes=notes)
+
+
+def _fixed(
+    manifest: Manifest, data: DataSettings, *, to_learn: bool
+) -> tuple[Manifest, frozenset[str], tuple[Note, ...]]:
+    listed = fix_list.find(data.overrides, manifest.root)
+    if listed is None:
+        return manifest, frozenset(), ()
+    found = fix_list.apply(manifest, fix_list.read(listed), to_learn=to_learn)
+    return found.manifest, found.kept, found.notes
+
+
+def _list_of(data: DataSettings) -> Path | None:
+    """Return the list of labels: given, or the data folder itself."""
+    listed = data.labels or (data.folder if Path(data.folder).is_file() else "")
+    return Path(listed) if listed else None
 
 
 def hashed(
