@@ -370,6 +370,20 @@ def test_one_content_or_one_group_of_the_data_is_one_group() -> None:
     assert found.groups.tolist() == [0, 0, 1, 1, 2]
 
 
+def test_equal_files_in_two_groups_and_near_copies_are_one_group_too() -> None:
+    near = example("3", "a"), example("4", "a")
+    found = transfer._rows(
+        features_for(
+            example("1", "a", group="left eye"),
+            dataclasses.replace(example("1", "b", group="right eye"), path="again.png"),
+            example("2", "b", group="right eye"),
+            *(dataclasses.replace(each, cluster="moment 1") for each in near),
+            copies={"1": (4,), "3": (5, 6)},
+        )
+    )
+    assert found.groups.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1]
+
+
 def test_shown_pictures_are_spread_over_all_classes() -> None:
     assert spread(np.arange(100), 5).tolist() == [0, 24, 49, 74, 99]
     assert spread(np.array([7, 9]), 16).tolist() == [7, 9]
