@@ -13,7 +13,6 @@ from PIL import Image, ImageDraw
 from fieldmark.data.copies import Pair, bursts, clusters, near_copies
 from fieldmark.modalities.looking import LOOK, look
 from tests.photos import CHANGES, photo, png
-from tests.pictures import draw
 
 N = 40
 
@@ -61,8 +60,14 @@ def test_pictures_that_share_their_layout_are_told_apart() -> None:
 
 
 def test_drawings_of_one_kind_are_not_copies() -> None:
-    discs = looks_of([draw("circle", number, 128) for number in range(30)])
-    assert len(pairs_of(discs)) <= 2
+    draws = np.random.default_rng(0)
+    discs = []
+    for _ in range(30):
+        picture = Image.new("RGB", (128, 128), tuple(draws.integers(0, 90, 3).tolist()))
+        x, y, r = draws.integers(40, 88, 3) - (0, 0, 20)
+        ImageDraw.Draw(picture).ellipse((x - r, y - r, x + r, y + r), fill=(200, 60, 60))
+        discs.append(picture)
+    assert len(pairs_of(looks_of(discs))) <= 2
 
 
 def test_digits_of_one_kind_are_not_copies() -> None:

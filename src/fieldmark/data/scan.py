@@ -96,13 +96,13 @@ def survey(
     """
     pattern = _pattern(label_from)
     if labels is None and root.is_file() and root.suffix.lower() in (".csv", ".tsv"):
-        return _checked(_from_list(root, root.parent, walk=False), to_learn, ())
+        return _named(_from_list(root, root.parent, walk=False), to_learn, ())
     if not root.is_dir():
         raise troubles.no_folder(root)
     if labels is not None:
-        return _checked(_from_list(labels, root, walk=True), to_learn, ())
+        return _named(_from_list(labels, root, walk=True), to_learn, ())
     manifest, empty = _from_folders(root, pattern, to_learn)
-    return _checked(manifest, to_learn, empty)
+    return _named(manifest, to_learn, empty)
 
 
 def hash_contents(
@@ -147,19 +147,24 @@ def hash_contents(
     return manifest.with_examples(tuple(examples), tuple(left_out))
 
 
+def name_pattern(text: str) -> re.Pattern[str] | str:
+    """Return the pattern of ``name:PATTERN``, or what is wrong with it."""
+    try:
+        pattern = re.compile(text.removeprefix("name:"))
+    except re.error as error:
+        return f"holds no regular expression ({error})"
+    return pattern if pattern.groups else "has no group in round brackets to take the {} from"
+
+
 def _pattern(label_from: str) -> re.Pattern[str] | None:
     if label_from == "folder":
         return None
     problem = "is neither folder nor name:PATTERN"
     if label_from.startswith("name:"):
-        try:
-            pattern = re.compile(label_from.removeprefix("name:"))
-        except re.error as error:
-            problem = f"holds no regular expression ({error})"
-        else:
-            if pattern.groups:
-                return pattern
-            problem = "has no group in round brackets to take the label from"
+        found = name_pattern(label_from)
+        if isinstance(found, re.Pattern):
+            return found
+        problem = found.replace("{}", "label")
     raise UsageError(
         f"--label-from {label_from!r} {problem}.",
         code="label-from",
@@ -271,7 +276,22 @@ def _empty(manifest: Manifest, tree: files.Tree, parts: dict[str, Split]) -> tup
     return ()
 
 
-def _checked(
+def checked(manifest: Manifest, to_learn: bool) -> Manifest:
+    """Name the classes, once, and refuse labels that no network can learn from.
+
+    Raises
+    ------
+    DataError
+        Codes ``no-classes``, ``class-name-not-text``, ``class-names-collide``; to learn also
+        ``one-class`` and ``class-only-in-test``.
+    """
+    named, refusals = _named(manifest, to_learn, ())
+    if refusals:
+        raise refusals[0]
+    return named
+
+
+def _named(
     manifest: Manifest, to_learn: bool, refusals: tuple[DataError, ...]
 ) -> tuple[Manifest, tuple[DataError, ...]]:
     """Name the classes, once, and object to folders that no network can learn from."""

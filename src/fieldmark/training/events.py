@@ -42,6 +42,15 @@ class Progress(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Something to know about a list that was obeyed; nothing stops for it."""
+
+    name: ClassVar[str] = "noted"
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataChecked(Event):
     """The data is read and split."""
 
@@ -55,6 +64,8 @@ class DataChecked(Event):
     valid: int
     test: int
     classes: tuple[str, ...]
+    n_together: int = 0
+    """Groups, and clusters of near copies and bursts, that were kept on one side each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

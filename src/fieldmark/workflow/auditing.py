@@ -9,7 +9,7 @@ import dataclasses
 import time
 from dataclasses import dataclass, field
 
-from fieldmark.config import AuditSettings
+from fieldmark.config import Settings
 from fieldmark.data import audit, cache, looks
 from fieldmark.data.audit import Audit
 from fieldmark.data.duplicates import Seen
@@ -29,7 +29,7 @@ class Audited:
 
 def audited(
     manifest: Manifest,
-    settings: AuditSettings,
+    settings: Settings,
     *,
     threads: int,
     kept: frozenset[str] = frozenset(),
@@ -41,7 +41,8 @@ def audited(
     Parameters
     ----------
     manifest : Manifest
-    settings : AuditSettings
+    settings : Settings
+        Their table ``audit``; and whether anything is kept in the cache.
     threads : int
     kept : frozenset of str
         Paths that a person said to keep, whatever is found.
@@ -52,7 +53,7 @@ def audited(
     Returns
     -------
     Audited
-        With ``settings.clean`` false, nothing is left out but what cannot be read.
+        With ``audit.clean`` false, nothing is left out but what cannot be read.
 
     Raises
     ------
@@ -69,17 +70,22 @@ def audited(
     readable, found = looks.look_at(
         manifest,
         threads=threads,
-        directory=cache.safe_directory(manifest.root),
+        directory=cache.safe_directory(manifest.root) if settings.run.cache else None,
         refuse=refuse,
         progress=said("look"),
     )
     looked = time.monotonic()
     seen = audit.see(
-        readable, found, near=settings.near, kept=kept, threads=threads, progress=said("compare")
+        readable,
+        found,
+        near=settings.audit.near,
+        kept=kept,
+        threads=threads,
+        progress=said("compare"),
     )
     compared = time.monotonic()
     result = audit.audit(seen)
-    if not settings.clean:
+    if not settings.audit.clean:
         result = dataclasses.replace(result, manifest=result.seen)
     seconds = {
         "look": looked - started,

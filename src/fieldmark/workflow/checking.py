@@ -6,11 +6,12 @@ on; here it is shown, with what was done about it.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import textwrap
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +24,7 @@ from fieldmark.errors import DataError
 from fieldmark.evaluation.wording import printable
 from fieldmark.training.events import Listener, silent
 from fieldmark.workflow.auditing import audited
-from fieldmark.workflow.dataset import cores, hashed
+from fieldmark.workflow.dataset import cores, listed
 
 SCHEMA: Final = "fieldmark.check/2"
 N_SHOWN: Final = 4
@@ -48,6 +49,8 @@ class Check:
     """Without what would spoil the figures; near copies and bursts marked by ``cluster``."""
     findings: tuple[Finding, ...]
     """In the order of :data:`fieldmark.data.findings.KINDS`, then as found."""
+    notes: tuple[str, ...] = ()
+    """What to know about the lists that were obeyed."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By stage."""
 
@@ -74,6 +77,7 @@ class Check:
             "parts": {part: len(self.manifest.part(part)) for part in SPLITS},
             "findings": [each.to_dict() for each in self.findings],
             "left_out": left_out,
+            "notes": list(self.notes),
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
         }
 
@@ -174,20 +178,51 @@ def check(
     """
     asked = settings or Settings()
     started = time.monotonic()
-    listed, refusals = scan.survey(
+    manifest, refusals = scan.survey(
         Path(folder), labels=Path(labels) if labels else None, label_from=label_from
     )
-    threads = cores()
-    manifest = hashed(listed, threads=threads, listen=listen)
-    seconds = {"read": time.monotonic() - started}
-    result = audited(manifest, asked.audit, threads=threads, refuse=False, listen=listen)
+    source = {"folder": str(folder), "labels": str(labels or ""), "label_from": label_from}
+    found = checked(manifest, asked.changed("data", source), refusals=refusals, listen=listen)
+    took = time.monotonic() - started - sum(found.seconds.values())
+    return dataclasses.replace(found, seconds={"list": took} | found.seconds)
+
+
+def checked(
+    manifest: Manifest,
+    settings: Settings,
+    *,
+    refusals: Sequence[DataError] = (),
+    listen: Listener = silent,
+) -> Check:
+    """Check a folder that was listed.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    settings : Settings
+    refusals : sequence of DataError
+        What ``train`` would refuse it for.
+    listen : callable
+    """
+    started = time.monotonic()
+    found = listed(manifest, settings, to_learn=False, listen=listen)
+    read = time.monotonic() - started
+    result = audited(
+        found.manifest,
+        settings,
+        threads=cores(),
+        kept=found.kept,
+        refuse=False,
+        listen=listen,
+    )
     findings = [*map(_refused, refusals), *result.audit.findings]
     order = {code: place for place, code in enumerate(KINDS)}
     return Check(
         found=result.audit.seen,
         manifest=result.audit.manifest,
         findings=tuple(sorted(findings, key=lambda each: order[each.code])),
-        seconds=seconds | result.seconds,
+        notes=tuple(str(note) for note in found.notes),
+        seconds={"read": read} | result.seconds,
     )
 
 

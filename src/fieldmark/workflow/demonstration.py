@@ -6,13 +6,13 @@ Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Le
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from fieldmark.config import Settings
+from fieldmark.data import table
 from fieldmark.errors import MissingExtra, UsageError
 from fieldmark.modalities.encode import encode_png
 from fieldmark.training.events import Listener
@@ -86,5 +86,4 @@ def train(pictures: Path, folder: Path, *, listen: Listener, command: str) -> Ru
 
 def one_test_picture(run: Run, pictures: Path) -> Path:
     """Return the first picture of the test part."""
-    with (run.folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        return pictures / next(csv.DictReader(file))["path"]
+    return pictures / table.rows(run.folder / "predictions.csv")[0]["path"]
