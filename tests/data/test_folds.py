@@ -153,6 +153,13 @@ def in_groups(label: str, *sizes: int) -> list[Example]:
     ]
 
 
+def test_large_groups_do_not_make_folds_uneven_where_small_ones_can_fill_up() -> None:
+    manifest = manifest_of(in_groups("a", 60, 60, *[1] * 60))
+    for seed in range(20):
+        sizes = Counter(e.fold for e in folds(manifest, 3, seed=seed).examples)
+        assert sizes == {0: 60, 1: 60, 2: 60}
+
+
 def test_very_uneven_groups_still_reach_every_fold() -> None:
     manifest = manifest_of([*in_groups("a", 100, 100, 22, 1, 1), *plain({"b": 50})])
     for seed in range(30):
