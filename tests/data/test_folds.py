@@ -144,6 +144,44 @@ def test_a_few_large_groups_do_not_share_a_fold() -> None:
     }
 
 
+def in_groups(label: str, *sizes: int) -> list[Example]:
+    """Groups of one class, of these sizes."""
+    return [
+        Example(path=f"{g}/{at}", label=label, sha256=sha(f"{label} {g} {at}"), group=f"{label}{g}")
+        for g, size in enumerate(sizes)
+        for at in range(size)
+    ]
+
+
+def test_large_groups_do_not_make_folds_uneven_where_small_ones_can_fill_up() -> None:
+    manifest = manifest_of(in_groups("a", 60, 60, *[1] * 60))
+    for seed in range(20):
+        sizes = Counter(e.fold for e in folds(manifest, 3, seed=seed).examples)
+        assert sizes == {0: 60, 1: 60, 2: 60}
+
+
+def test_very_uneven_groups_still_reach_every_fold() -> None:
+    manifest = manifest_of([*in_groups("a", 100, 100, 22, 1, 1), *plain({"b": 50})])
+    for seed in range(30):
+        dealt = folds(manifest, 5, seed=seed)
+        assert {e.fold for e in dealt.examples if e.label == "a"} == {0, 1, 2, 3, 4}
+
+
+def test_a_class_that_only_mixed_groups_hold_reaches_every_fold_too() -> None:
+    def mixed(labels: str, name: str, n: int) -> list[Example]:
+        return [
+            Example(path=f"{name}{label}{at}", label=label, sha256=f"{name}{label}{at}", group=name)
+            for label in labels
+            for at in range(n)
+        ]
+
+    rare = [mixed("ar", "1", 1), mixed("ar", "2", 1), mixed("br", "3", 1), mixed("br", "4", 1)]
+    whole = [*mixed("abc", "0", 30), *(each for some in rare for each in some)]
+    for seed in range(30):
+        dealt = folds(manifest_of([*whole, *plain({"a": 9, "b": 9, "c": 9})]), 3, seed=seed)
+        assert {e.fold for e in dealt.examples if e.label == "r"} == {0, 1, 2}
+
+
 def test_people_who_did_every_class_stay_whole() -> None:
     speakers = [
         Example(path=f"{s}{d}{n}", label=str(d), sha256=sha(f"{s}{d}{n}"), group=f"s{s}")

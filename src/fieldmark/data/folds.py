@@ -9,6 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
 
 from fieldmark.data import grouping
 from fieldmark.data.grouping import Unit
@@ -16,7 +19,7 @@ from fieldmark.data.manifest import Manifest
 from fieldmark.data.split import mend, ranks
 from fieldmark.errors import DataError, UsageError
 
-MAX_FOLDS = 20
+MAX_FOLDS: Final = 20
 
 
 def folds(manifest: Manifest, n: int, *, seed: int) -> Manifest:
@@ -110,27 +113,16 @@ def _deal(units: Sequence[Unit], n: int, loads: Counter[int]) -> dict[str, int]:
         placed[unit.key] = to
         own[to] += len(unit.members)
     small = [unit for unit in units if unit.key not in placed]
-    if small:
-        placed.update(_by_rank(small, [max(0.0, total / n - own[fold]) for fold in range(n)], own))
-    return placed
+    return placed | _by_rank(small, [max(0.0, total / n - own[fold]) for fold in range(n)])
 
 
-def _by_rank(units: Sequence[Unit], room: list[float], own: Counter[int]) -> dict[str, int]:
-    """Cut ranked units where the room of each fold ends; a fold that is empty gets one at least."""
+def _by_rank(units: Sequence[Unit], room: list[float]) -> dict[str, int]:
+    """Cut ranked units where the room of each fold ends."""
     n_members = sum(len(unit.members) for unit in units)
-    scale = n_members / (sum(room) or 1.0)
-    middles, seen = [], 0.0
+    ends = np.cumsum(room) * n_members / (sum(room) or 1.0)
+    seen, placed = 0, {}
     for unit in units:
-        middles.append(seen + len(unit.members) / 2)
+        fold = int(np.searchsorted(ends, seen + len(unit.members) / 2, side="right"))
+        placed[unit.key] = min(fold, len(room) - 1)
         seen += len(unit.members)
-    owed = [own[fold] == 0 for fold in range(len(room))]
-    placed: dict[str, int] = {}
-    start, until = 0, 0.0
-    for fold, share in enumerate(room):
-        until += share * scale
-        stop = sum(middle < until for middle in middles)
-        least, most = start + owed[fold], len(units) - sum(owed[fold + 1 :])
-        stop = len(units) if fold == len(room) - 1 else min(max(stop, least), most)
-        placed.update((unit.key, fold) for unit in units[start:stop])
-        start = max(start, stop)
     return placed

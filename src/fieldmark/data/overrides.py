@@ -74,6 +74,7 @@ class Override:
     action: str
     """One of :data:`ACTIONS`; empty: undecided."""
     value: str = ""
+    """As the cell stands in the file, accents joined."""
     reason: str = ""
     sha256: str = ""
     """In lower case; empty: whatever the file holds."""
@@ -138,7 +139,7 @@ def read(file: Path) -> Overrides:
             Override(
                 path=row.cells["path"],
                 action=row.word("action").lower().replace("_", "-").replace(" ", "-"),
-                value=unicodedata.normalize("NFC", plain(row.word("value"))),
+                value=unicodedata.normalize("NFC", row.word("value")),
                 reason=plain(row.word("reason")),
                 sha256=row.word("sha256").lower(),
                 line=row.number,
@@ -183,6 +184,8 @@ def apply(manifest: Manifest, overrides: Overrides, *, to_learn: bool = True) ->
         ``not-hashed``.
     """
     by_path, notes = _found(manifest, overrides)
+    classes = Names(manifest.classes)
+    groups = Names(example.group for example in manifest.examples if example.group)
     examples: list[Example] = []
     left_out: list[LeftOut] = []
     kept: set[str] = set()
@@ -196,9 +199,9 @@ def apply(manifest: Manifest, overrides: Overrides, *, to_learn: bool = True) ->
             continue
         for each in together:
             if each.action == "relabel":
-                example = dataclasses.replace(example, label=each.value)
+                example = dataclasses.replace(example, label=_meant(each.value, classes))
             elif each.action == "group":
-                example = dataclasses.replace(example, group=each.value)
+                example = dataclasses.replace(example, group=_meant(each.value, groups))
             else:
                 kept.add(example.path)
         examples.append(example)
@@ -208,6 +211,11 @@ def apply(manifest: Manifest, overrides: Overrides, *, to_learn: bool = True) ->
     if changed.examples or to_learn:
         changed = scan.checked(changed, to_learn)
     return Applied(manifest=changed, kept=frozenset(kept), notes=notes)
+
+
+def _meant(value: str, known: Names) -> str:
+    r"""Return the name that is known, or a new one as it is written: ``\tau`` holds no tab."""
+    return known.find(value) or (value if "\\" in value else plain(value))
 
 
 def suggested(findings: Iterable[Finding], manifest: Manifest) -> tuple[Override, ...]:
@@ -264,7 +272,7 @@ def write(findings: Iterable[Finding], manifest: Manifest, decided: Overrides | 
 
 
 def _rest(each: Override) -> list[str]:
-    return [each.action, each.value, each.reason, each.sha256]
+    return [each.action, plain(each.value), each.reason, each.sha256]
 
 
 def _reason(finding: Finding, path: str) -> str:

@@ -214,15 +214,18 @@ def mend(units: Sequence[Unit], placed: dict[str, Part], parts: Sequence[Part]) 
         That every class should be in: splits or folds.
     """
     homes = Counter((label, placed[unit.key]) for unit in units for label in unit.labels)
-    for label in sorted({label for unit in units for label in unit.labels}):
+    holders: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        for label in unit.labels:
+            holders[label].append(unit)
+    for label in sorted(holders):
         for part in parts:
             if homes[label, part]:
                 continue
             spare = [
                 unit
-                for unit in units
-                if label in unit.labels
-                and all(homes[other, placed[unit.key]] > 1 for other in unit.labels)
+                for unit in holders[label]
+                if all(homes[other, placed[unit.key]] > 1 for other in unit.labels)
             ]
             if spare:
                 moved = min(spare, key=lambda unit: (len(unit.members), unit.key))
