@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from fieldmark import rng
 from fieldmark.errors import UsageError
-from fieldmark.evaluation import charts, page
+from fieldmark.evaluation import page
 from fieldmark.evaluation.page import Failure, ReportFacts, render
 from fieldmark.evaluation.report import measure
+from fieldmark.evaluation.template import shown
+from fieldmark.modalities.encode import encode_jpeg
 from tests.evaluation.reader import Reader
 
 HOSTILE = (
@@ -55,7 +57,7 @@ def report_of(classes, n=200, n_present=None):
 @functools.cache
 def thumbnail(size=128):
     noise = rng.derive(1, "jpeg").integers(0, 256, (size, size, 3))
-    return charts.picture_jpg(noise.astype(np.uint8))
+    return encode_jpeg(noise.astype(np.uint8))
 
 
 def facts_of(classes=("daisy", "rose", "tulip"), *, words=("plain",), **changes):
@@ -177,7 +179,7 @@ class TestPromises:
 def test_hostile_words_are_shown_as_what_they_are(word):
     facts = facts_of(words=(word, "plain"))
     found = Reader(render(facts))
-    assert page._shown(word) in "".join(found.texts)
+    assert shown(word) in "".join(found.texts)
 
 
 @settings(max_examples=15, deadline=None)
