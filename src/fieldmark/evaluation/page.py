@@ -22,11 +22,10 @@ from fieldmark.evaluation.cautions import cautions
 from fieldmark.evaluation.charts import curves_svg
 from fieldmark.evaluation.report import Report
 from fieldmark.evaluation.template import bad_facts, data_url, reasons, template
+from fieldmark.evaluation.thumbnails import MAX_THUMBNAIL_BYTES
 
 MAX_FAILURES: Final = 24
-"""Pictures shown under "where it fails"."""
-MAX_THUMBNAIL_BYTES: Final = 60_000
-"""A larger thumbnail is left out; 24 of this size keep the page below 2 MB."""
+"""Pictures shown under "where it fails"; that many thumbnails keep the page below 2 MB."""
 MAX_LEFT_OUT: Final = 200
 """Files listed one by one; the counts by reason always hold all."""
 MAX_MATRIX_CLASSES: Final = 60

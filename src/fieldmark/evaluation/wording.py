@@ -25,9 +25,7 @@ def printable(text: str) -> str:
     a\nb\x1b[31m
     """
     return "".join(
-        _spelled(char)
-        if char not in _JOINERS and unicodedata.category(char) in _HIDDEN
-        else char
+        _spelled(char) if char not in _JOINERS and unicodedata.category(char) in _HIDDEN else char
         for char in text
     )
 
