@@ -51,6 +51,20 @@ class SplitSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    """What is looked for before anything is drawn or trained, and what is done about it."""
+
+    clean: bool = True
+    """Leave out label conflicts, all but one of exact copies, and training pictures that lie in a
+    ready-made test part too; ``false``: only keep near copies on one side."""
+    near: float = 0.9
+    """Likeness of the details from which on two pictures are near copies, in [0.5, 1]."""
+    suspects: Literal["auto", "yes", "no"] = "auto"
+    """``check`` looks for wrong labels and shortcuts, which takes the time of a pretrained
+    backbone over all pictures; ``auto``: up to 10,000 of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetSettings:
     """The network."""
 
@@ -141,6 +155,7 @@ class Settings:
 
     data: DataSettings = field(default_factory=DataSettings)
     split: SplitSettings = field(default_factory=SplitSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     net: NetSettings = field(default_factory=NetSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
@@ -284,6 +299,7 @@ _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("split", "valid"): (0.01, 0.8),
     ("split", "test"): (0.01, 0.8),
     ("split", "seed"): (0, 2**32 - 1),
+    ("audit", "near"): (0.5, 1),
     ("net", "size"): (8, 2048),
     ("train", "epochs"): (1, 100_000),
     ("train", "steps_per_epoch"): (0, 10_000_000),

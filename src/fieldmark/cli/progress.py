@@ -26,6 +26,8 @@ from fieldmark.training.events import (
 
 _STAGES = {
     "hash": "reading",
+    "look": "looking",
+    "compare": "comparing",
     "decode": "decoding",
     "features": "features",
     "activations": "frozen layers",

@@ -34,7 +34,8 @@ class Progress(Event):
 
     name: ClassVar[str] = "progress"
     stage: str
-    """``hash``, ``decode``, ``features``, ``activations``, ``load`` (Keras), ``lr``, ``epoch``."""
+    """``hash``, ``look``, ``compare``, ``decode``, ``features``, ``activations``, ``load`` (Keras),
+    ``lr``, ``epoch``."""
     done: int
     total: int
     loss: float | None = None
