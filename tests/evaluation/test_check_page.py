@@ -11,7 +11,6 @@ from fieldmark.errors import UsageError
 from fieldmark.evaluation import check_page
 from fieldmark.evaluation.check_page import (
     CheckFacts,
-    Picture,
     Section,
     Shortcut,
     Shown,
@@ -20,7 +19,7 @@ from fieldmark.evaluation.check_page import (
 )
 from fieldmark.evaluation.report import Measurement
 from fieldmark.evaluation.template import shown
-from fieldmark.evaluation.thumbnails import BUDGET_BYTES
+from fieldmark.evaluation.thumbnails import BUDGET_BYTES, Picture
 from fieldmark.modalities.encode import encode_jpeg
 from tests.evaluation.promises import HOSTILE, Promises
 from tests.evaluation.reader import Reader
@@ -34,7 +33,7 @@ def thumbnail(size=32):
 
 def pair(first="rose/1.jpg", second="tulip/1.jpg", **changes):
     pictures = tuple(
-        Picture(path=path, label=path.partition("/")[0], jpeg=thumbnail())
+        Picture(path=path, label=path.partition("/")[0], thumbnail=thumbnail())
         for path in (first, second)
     )
     return Shown(**{"pictures": pictures, "text": "99.3 % alike", "done": "left out"} | changes)
@@ -62,7 +61,7 @@ def facts_of(words=("plain",), **changes):
     found = tuple(
         Shown(
             pictures=(
-                Picture(path=word, label=word, jpeg=thumbnail(), note=word),
+                Picture(path=word, label=word, thumbnail=thumbnail(), note=word),
                 Picture(path=word, label=word),
             ),
             text=word,
@@ -192,7 +191,9 @@ class TestFindings:
         assert ">and " not in render(small(sections=(section(findings=[pair()]),)))
 
     def test_a_long_burst_shows_its_first_pictures_and_counts_the_others(self):
-        burst = Shown(pictures=tuple(Picture(path=f"{i}.jpg", jpeg=thumbnail()) for i in range(30)))
+        burst = Shown(
+            pictures=tuple(Picture(path=f"{i}.jpg", thumbnail=thumbnail()) for i in range(30))
+        )
         found = Reader(render(small(sections=(section(findings=[burst]),))))
         assert len(found.all("img")) == check_page.MAX_PICTURES
         assert "and 24 pictures more that belong to this one" in found.text
@@ -213,7 +214,10 @@ class TestFindings:
     )
     def test_what_is_no_small_picture_is_not_put_into_the_page(self, jpeg):
         mixed = Shown(
-            pictures=(Picture(path="a.jpg", jpeg=jpeg), Picture(path="b.jpg", jpeg=thumbnail()))
+            pictures=(
+                Picture(path="a.jpg", thumbnail=jpeg),
+                Picture(path="b.jpg", thumbnail=thumbnail()),
+            )
         )
         html = render(small(sections=(section(findings=[mixed]),)))
         assert "no thumbnail" in html
@@ -278,7 +282,7 @@ class TestBounds:
     def test_whatever_comes_in_the_page_stays_below_five_megabytes(self):
         long = "'" * 5000
         pictures = tuple(
-            Picture(path=long, label=long, note=long, jpeg=thumbnail(200)) for _ in "a" * 40
+            Picture(path=long, label=long, note=long, thumbnail=thumbnail(200)) for _ in "a" * 40
         )
         found = tuple(Shown(pictures=pictures, text=long, labels=(long,) * 50) for _ in range(40))
         facts = small(
@@ -297,7 +301,9 @@ class TestBounds:
     def test_pictures_beyond_the_budget_are_dropped_fairly_and_it_is_said(self):
         assert 15_000 < len(thumbnail(160)) < 60_000
         large = tuple(
-            Shown(pictures=tuple(Picture(path=f"{i}/{j}", jpeg=thumbnail(160)) for j in range(6)))
+            Shown(
+                pictures=tuple(Picture(path=f"{i}/{j}", thumbnail=thumbnail(160)) for j in range(6))
+            )
             for i in range(12)
         )
         html = render(small(sections=tuple(section(f"k{i}", large) for i in range(8))))

@@ -14,10 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from fieldmark.evaluation import thumbnails
 from fieldmark.evaluation.report import Measurement
-from fieldmark.evaluation.template import bad_facts, data_url, reasons, template
-from fieldmark.evaluation.thumbnails import MAX_THUMBNAIL_BYTES, inside_bytes
+from fieldmark.evaluation.template import bad_facts, reasons, template
+from fieldmark.evaluation.thumbnails import Picture, dealt
 
 MAX_PAGE_BYTES: Final = 5_000_000
 """Of the whole file."""
@@ -32,20 +31,6 @@ MAX_CLASSES: Final = 500
 
 _FEWER: Final = (MAX_FINDINGS, 6, 3, 1, 0)
 """Findings per kind, tried in turn until the page is small enough."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
-    """One file of a finding."""
-
-    path: str
-    """Relative to the data folder."""
-    label: str = ""
-    """What a person said it is."""
-    jpeg: bytes = b""
-    """A thumbnail of about 128 pixels, JPEG or PNG; may be empty."""
-    note: str = ""
-    """What is special about this file: ``3 x 5 pixels``, ``training part``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +218,7 @@ def _filled(facts: CheckFacts, most: int) -> str:
 
 def _parts(sections: Sequence[Section], most: int) -> list[_Part]:
     sizes = [[_bytes(found) for found in section.findings[:most]] for section in sections]
-    n_pictured = thumbnails.dealt(sizes)
+    n_pictured = dealt(sizes)
     return [
         _part(f"found-{at}", section, most, n)
         for at, (section, n) in enumerate(zip(sections, n_pictured, strict=True), start=1)
@@ -244,7 +229,7 @@ def _part(name: str, section: Section, most: int, n_pictured: int) -> _Part:
     found = [
         _Found(
             shown,
-            [(each, _address(each) if at < n_pictured else "") for each in _first(shown)],
+            [(each, each.address if at < n_pictured else "") for each in _first(shown)],
             len(shown.pictures) - len(_first(shown)),
         )
         for at, shown in enumerate(section.findings[:most])
@@ -257,10 +242,5 @@ def _first(shown: Shown) -> tuple[Picture, ...]:
     return shown.pictures[:MAX_PICTURES]
 
 
-def _address(picture: Picture) -> str:
-    return data_url(picture.jpeg) if len(picture.jpeg) <= MAX_THUMBNAIL_BYTES else ""
-
-
 def _bytes(shown: Shown) -> int:
-    sizes = [len(each.jpeg) for each in _first(shown)]
-    return sum(inside_bytes(size) for size in sizes if size <= MAX_THUMBNAIL_BYTES)
+    return sum(each.n_bytes for each in _first(shown))

@@ -1,14 +1,42 @@
-"""How many pictures a page may hold: a budget of bytes, dealt out fairly. Pure."""
+"""The pictures inside a page, and how many of them it may hold: a budget, dealt out fairly. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
+
+from fieldmark.evaluation.template import data_url
 
 BUDGET_BYTES: Final = 4_000_000
 """Of all pictures of a page together, as they stand in it; the page stays below 5 MB."""
 MAX_THUMBNAIL_BYTES: Final = 60_000
 """Of one picture's file; a larger one is no thumbnail and is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One file and what is shown of it."""
+
+    path: str
+    """Relative to the data folder."""
+    label: str = ""
+    """What a person said it is."""
+    thumbnail: bytes = b""
+    """About 128 pixels, as JPEG or PNG; may be empty."""
+    note: str = ""
+    """What is special about this file: ``3 x 5 pixels``, ``training part``."""
+
+    @property
+    def address(self) -> str:
+        """The thumbnail as an address that holds it; empty where there is none to show."""
+        return data_url(self.thumbnail) if len(self.thumbnail) <= MAX_THUMBNAIL_BYTES else ""
+
+    @property
+    def n_bytes(self) -> int:
+        """Characters that the thumbnail takes in a page."""
+        n = len(self.thumbnail)
+        return inside_bytes(n) if n <= MAX_THUMBNAIL_BYTES else 0
 
 
 def inside_bytes(n_bytes: int) -> int:
