@@ -1,4 +1,4 @@
-"""The pictures inside a page, and how many of them it may hold: a budget, dealt out fairly. Pure."""
+"""The pictures inside a page, and how many it may hold: a budget, dealt out fairly. Pure."""
 
 from __future__ import annotations
 
