@@ -51,8 +51,11 @@ def test_a_very_thin_picture_gets_borders_instead_of_being_distorted():
     assert (found[3] == 0).all()
 
 
-@pytest.mark.parametrize(("data", "code"), [(b"", "empty-file"), (b"text", "unknown-format")])
-def test_what_cannot_be_read_is_named(data, code):
-    with pytest.raises(UnreadableExample) as caught:
+@pytest.mark.parametrize(
+    ("data", "words", "code"),
+    [(b"", "is empty", "empty-file"), (b"text", "not a picture", "unknown-format")],
+)
+def test_what_cannot_be_read_is_named(data, words, code):
+    with pytest.raises(UnreadableExample, match=words) as caught:
         thumbnail(data)
     assert caught.value.code == code

@@ -232,7 +232,7 @@ class TestSheet:
         assert len(said["received"]) == 6
 
     def test_it_is_frozen(self, shown: Sheet) -> None:
-        with pytest.raises(dataclasses.FrozenInstanceError):
+        with pytest.raises(dataclasses.FrozenInstanceError, match="facts"):
             shown.facts = None  # type: ignore[misc,assignment]
 
 
