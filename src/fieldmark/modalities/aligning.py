@@ -25,7 +25,11 @@ _ROUNDS: Final = 25
 
 
 def details_alike(
-    copy: NDArray[np.uint8], whole: NDArray[np.uint8], guess: NDArray[np.float32]
+    copy: NDArray[np.uint8],
+    whole: NDArray[np.uint8],
+    guess: NDArray[np.float32],
+    *,
+    slack: float = 5.0,
 ) -> float:
     """Correlate the details of two thumbnails where they overlap.
 
@@ -36,6 +40,9 @@ def details_alike(
     guess : float32 array of shape (2, 3)
         Affine map from coordinates in ``copy`` to coordinates in ``whole``; refined here by
         maximising the enhanced correlation coefficient (Evangelidis and Psarakis, PAMI 2008).
+    slack : float, default=5.0
+        Pixels that refining may move a corner: with all freedom any disc can be laid over any
+        other.
 
     Returns
     -------
@@ -59,6 +66,8 @@ def details_alike(
         )
     except cv2.error:  # it found no way: a flat picture, or no likeness at all
         return 0.0
+    if _moved(warp, guess, size) > slack:
+        return 0.0
     backwards = cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(whole, warp, size, flags=cv2.INTER_LINEAR | backwards)
     covered = cv2.warpAffine(np.ones_like(whole), warp, size, flags=cv2.INTER_NEAREST | backwards)
@@ -73,6 +82,13 @@ def details_alike(
     first, second = first - first.mean(), second - second.mean()
     power = float(np.sqrt((first @ first) * (second @ second)))
     return float(first @ second) / power if power > 1e-6 else 0.0
+
+
+def _moved(warp: NDArray[np.float32], guess: NDArray[np.float32], size: tuple[int, ...]) -> float:
+    """Return how far the corner that was moved most was moved, in pixels."""
+    width, height = size
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]])
+    return float(np.linalg.norm((warp - guess) @ corners.T, axis=0).max())
 
 
 def _smooth(pixels: NDArray[np.uint8], sigma: float) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import calendar
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +59,7 @@ _LUMINANCE: Final = np.array(
 _MAKE, _MODEL, _TIME, _EXIF_IFD, _TIME_TAKEN = 271, 272, 306, 0x8769, 36867
 
 
-def look(data: bytes) -> NDArray[np.void]:
+def look(data: bytes) -> np.void:
     """Measure one file's bytes.
 
     Parameters
@@ -69,8 +69,8 @@ def look(data: bytes) -> NDArray[np.void]:
 
     Returns
     -------
-    structured array of shape ()
-        Of :data:`LOOK`.
+    numpy.void
+        One record of :data:`LOOK`.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def look(data: bytes) -> NDArray[np.void]:
     found["mean_color"] = colors.mean((0, 1))
     found["border_color"] = colors[_BORDER].mean(0)
     found["border_spread"] = found["thumb"][_BORDER].std()
-    return found
+    return cast(np.void, found[()])
 
 
 def blur_effect(grey: NDArray[np.uint8]) -> float:
