@@ -178,7 +178,7 @@ class TestFindings:
             "rose/1.jpg, labelled rose",
             "tulip/1.jpg, labelled tulip",
         ]
-        assert "99.3 % alike (left out) rose rose/1.jpg tulip tulip/1.jpg" in found.text
+        assert "99.3 % alike; left out rose rose/1.jpg tulip tulip/1.jpg" in found.text
         assert len(lists) == 1
 
     def test_what_is_not_shown_is_counted_and_said_where_it_is(self):
@@ -201,7 +201,7 @@ class TestFindings:
     def test_a_finding_about_a_class_names_it(self):
         tiny = Shown(labels=("daisy",), text="3 pictures")
         text = Reader(render(small(sections=(section(findings=[tiny]),)))).text
-        assert "daisy : 3 pictures (shown only)" in text
+        assert "daisy : 3 pictures; shown only" in text
 
     def test_files_without_a_thumbnail_are_named_in_a_list(self):
         gone = Shown(pictures=(Picture(path="a.jpg", label="rose", note="3 x 5 pixels"),))

@@ -23,7 +23,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refused(code: str, *words: object) -> None:
-    with pytest.raises(FieldmarkError, match="exists|inside|no folder") as caught:
+    with pytest.raises(FieldmarkError, match=r"exists|inside|no folder") as caught:
         place(*words)  # type: ignore[arg-type]
     assert caught.value.code == code
     assert caught.value.hint

@@ -6,10 +6,10 @@ rules of the network that would be chosen, and the batches that the training loo
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,22 +18,20 @@ from numpy.typing import NDArray
 
 from fieldmark import rng
 from fieldmark.config import Settings
-from fieldmark.data import files
 from fieldmark.data.batches import Batches, ids_of
 from fieldmark.data.manifest import Example, Manifest
-from fieldmark.data.pool import map_ordered
-from fieldmark.errors import ConfigError, UnreadableExample
+from fieldmark.errors import ConfigError
 from fieldmark.evaluation import sheet
 from fieldmark.evaluation.sheet import Changed, ClassSheet, Received, SheetFacts
 from fieldmark.evaluation.thumbnails import MAX_THUMBNAIL_BYTES, Picture
-from fieldmark.modalities import MODALITIES
 from fieldmark.modalities.augment import AUGMENTATIONS, Augmentation, shrunk
 from fieldmark.modalities.base import InputSpec
 from fieldmark.modalities.encode import encode_jpeg, encode_png
+from fieldmark.modalities.image import IMAGE
 from fieldmark.modalities.thumbnail import thumbnail
 from fieldmark.workflow.choosing import Choice, choose
-from fieldmark.workflow.dataset import cores
 from fieldmark.workflow.pages import write_page
+from fieldmark.workflow.picturing import pictured
 
 SCHEMA: Final = "fieldmark.show/1"
 MAX_PER_CLASS: Final = 100
@@ -100,14 +98,8 @@ class Sheet:
         return f"<Sheet {facts.name}: {facts.n_shown:,} pictures of {len(facts.classes):,} classes>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Seen:
-    """One file of the sample."""
-
-    example: Example
-    picture: Picture
-    data: bytes
-    """Empty where it could not be read, and where nothing more is wanted of it."""
+_Seen = tuple[Picture, bytes]
+"""One file of the sample; without its bytes where it could not be read."""
 
 
 def show(manifest: Manifest, settings: Settings | None = None, *, per_class: int = 12) -> Sheet:
@@ -146,7 +138,7 @@ def show(manifest: Manifest, settings: Settings | None = None, *, per_class: int
     choice = choose(given, n_classes=max(2, len(manifest.classes)), n_train=n)
     seed, name = given.train.seed, _augmentation(given)
     seen = _sampled(manifest, _fewer(per_class, len(manifest.classes)), seed)
-    few = _few([[each for each in group if each.data] for group in seen])
+    few = _few([[each for each in group if each[1]] for group in seen])
     changes = AUGMENTATIONS[name]
     return Sheet(
         SheetFacts(
@@ -188,21 +180,9 @@ def _sampled(manifest: Manifest, per_class: int, seed: int) -> list[list[_Seen]]
         n = per_class if at < MAX_PICTURES else 0
         order = rng.derive(seed, "show", at).permutation(len(examples))[:n]
         chosen.append([examples[place] for place in sorted(order)])
-    wanted = [example for group in chosen for example in group]
-    read = partial(_read, manifest.root)
-    seen = map_ordered(read, wanted, threads=cores(), ahead=4 * cores())
+    wanted = [Picture(path=each.path, label=each.label) for group in chosen for each in group]
+    seen = pictured(manifest.root, wanted, side=_SHEET_SIDE)
     return [[next(seen) for _ in group] for group in chosen]
-
-
-def _read(root: Path, example: Example) -> _Seen:
-    try:
-        with files.opened(root / example.path) as file:
-            data = file.read()
-        small = encode_jpeg(thumbnail(data, _SHEET_SIDE), 80)
-    except UnreadableExample as error:
-        note = f"{error.what} [{error.code}]"
-        return _Seen(example, Picture(path=example.path, label=example.label, note=note), b"")
-    return _Seen(example, Picture(path=example.path, label=example.label, thumbnail=small), data)
 
 
 def _few(groups: Sequence[Sequence[_Seen]]) -> list[_Seen]:
@@ -216,19 +196,18 @@ def _few(groups: Sequence[Sequence[_Seen]]) -> list[_Seen]:
 def _classes(manifest: Manifest, seen: list[list[_Seen]]) -> tuple[ClassSheet, ...]:
     counts = manifest.counts()
     return tuple(
-        ClassSheet(label=label, n=counts[label], pictures=tuple(each.picture for each in group))
+        ClassSheet(label=label, n=counts[label], pictures=tuple(picture for picture, _ in group))
         for label, group in zip(manifest.classes, seen, strict=True)
     )
 
 
-def _decoded(seen: _Seen, spec: InputSpec) -> NDArray[np.uint8]:
-    return MODALITIES["image"].decode(seen.data, spec)
-
-
 def _received(seen: _Seen, spec: InputSpec) -> Received:
-    original = encode_jpeg(thumbnail(seen.data, _ORIGINAL_SIDE))
-    picture = Picture(path=seen.example.path, label=seen.example.label, thumbnail=original)
-    return Received(original=picture, array=_file(_decoded(seen, spec), 95))
+    picture, data = seen
+    original = encode_jpeg(thumbnail(data, _ORIGINAL_SIDE))
+    return Received(
+        original=dataclasses.replace(picture, thumbnail=original),
+        array=_file(IMAGE.decode(data, spec), 95),
+    )
 
 
 def _changed(
@@ -237,12 +216,12 @@ def _changed(
     """Draw the first epochs of a few pictures from the batches that the loop is fed with."""
     if not chosen:
         return ()
-    pixels = np.stack([_decoded(each, spec) for each in chosen])
+    pixels = np.stack([IMAGE.decode(data, spec) for _, data in chosen])
     batches = Batches(
         pixels=pixels,
         rows=np.arange(len(chosen)),
         labels=np.zeros(len(chosen), np.int64),
-        ids=ids_of([hashlib.sha256(each.data).hexdigest() for each in chosen]),
+        ids=ids_of([hashlib.sha256(data).hexdigest() for _, data in chosen]),
         batch_size=len(chosen),
         seed=seed,
         augmentation=changes,
@@ -252,14 +231,10 @@ def _changed(
     epochs = [next(batches.epoch(epoch))[0] for epoch in range(N_EPOCHS)]
     return tuple(
         Changed(
-            original=Picture(
-                path=each.example.path,
-                label=each.example.label,
-                thumbnail=_file(pixels[at], 85),
-            ),
+            original=dataclasses.replace(picture, thumbnail=_file(pixels[at], 85)),
             drawn=tuple(_file(epoch[at], 85) for epoch in epochs),
         )
-        for at, each in enumerate(chosen)
+        for at, (picture, _) in enumerate(chosen)
     )
 
 
