@@ -203,6 +203,23 @@ class TestFindings:
         text = Reader(render(small(sections=(section(findings=[tiny]),)))).text
         assert "daisy : 3 pictures; shown only" in text
 
+    def test_findings_of_one_file_each_share_one_sheet(self):
+        dark = tuple(
+            Shown(
+                pictures=(Picture(path=f"{i}.jpg", label="rose", thumbnail=thumbnail()),),
+                text=f"grey {i}",
+            )
+            for i in (8, 15)
+        )
+        blank = Shown(pictures=(Picture(path="b.jpg"),), text="grey 0", done="left out")
+        found = Reader(render(small(sections=(section(findings=(*dark, blank)),))))
+        assert [attrs.get("class") for attrs in found.all("ul")].count("pictures") == 1
+        assert not found.all("ol")
+        assert (
+            "rose grey 8 8.jpg rose grey 15 15.jpg no thumbnail grey 0; left out b.jpg"
+            in found.text
+        )
+
     def test_files_without_a_thumbnail_are_named_in_a_list(self):
         gone = Shown(pictures=(Picture(path="a.jpg", label="rose", note="3 x 5 pixels"),))
         found = Reader(render(small(sections=(section(findings=[gone]),))))

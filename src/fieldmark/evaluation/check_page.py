@@ -157,6 +157,13 @@ class _Part:
     n_bare: int
     """Findings whose pictures had no room."""
 
+    @property
+    def is_of_single_files(self) -> bool:
+        """Whether each finding is one file: then they share one sheet of pictures."""
+        return any(each.has_pictures for each in self.found) and all(
+            len(each.shown.pictures) == 1 for each in self.found
+        )
+
 
 def render(facts: CheckFacts) -> str:
     """Write the page.
