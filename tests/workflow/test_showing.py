@@ -13,7 +13,7 @@ from PIL import Image
 import fieldmark as fm
 from fieldmark.data.batches import Batches, ids_of
 from fieldmark.data.manifest import Example, Manifest
-from fieldmark.errors import ConfigError, UsageError
+from fieldmark.errors import ConfigError, UnreadableExample, UsageError
 from fieldmark.modalities import MODALITIES
 from fieldmark.modalities.augment import AUGMENTATIONS
 from fieldmark.modalities.base import Fit, InputSpec
@@ -130,6 +130,18 @@ class TestReceived:
         asked = show(manifest, settings(net="tutorial", size=32))
         assert asked.facts.size == (32, 32)
         assert "The input is that of the network tutorial (as asked)." in asked.facts.notes
+
+    def test_a_file_that_vanishes_between_two_looks_is_passed_over(
+        self, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def gone(root: Path, path: str) -> bytes:
+            if path.startswith("circle"):
+                raise UnreadableExample("the file has vanished", code="vanished")
+            return (root / path).read_bytes()
+
+        monkeypatch.setattr(showing, "contents", gone)
+        labels = [each.original.label for each in show(manifest, settings()).facts.received]
+        assert labels == ["square", "triangle"] * 2
 
     def test_a_grey_network_receives_grey(self, manifest: Manifest) -> None:
         layers = "INPUT 16x16x1 -> CONV 4 3x3 -> RELU -> GAP -> FC"

@@ -105,7 +105,7 @@ def _thumbnails(manifest: Manifest, shown: Sequence[Finding]) -> dict[str, Pictu
             split = splits.get(path)
             note = _PARTS[split] if split else ""
             wanted.setdefault(path, Picture(path=path, label=label, note=note))
-    return {each.path: each for each, _ in pictured(Path(manifest.root), wanted.values())}
+    return {each.path: each for each in pictured(Path(manifest.root), wanted.values())}
 
 
 def _labelled(finding: Finding) -> list[tuple[str, str]]:

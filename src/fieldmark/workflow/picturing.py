@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from fieldmark.workflow.dataset import cores
 
 def pictured(
     root: Path, wanted: Iterable[Picture], *, side: int = SIDE, quality: int = 80
-) -> Iterator[tuple[Picture, bytes]]:
+) -> Iterator[Picture]:
     """Read files and fill in their thumbnails, a few ahead, in the order given.
 
     Parameters
@@ -32,19 +33,25 @@ def pictured(
     ------
     Picture
         With its thumbnail; or without one, and with the reason as its note.
-    bytes
-        The file; empty where it could not be read.
     """
 
-    def one(given: Picture) -> tuple[Picture, bytes]:
-        thumb, note, data = b"", given.note, b""
+    def one(given: Picture) -> Picture:
         try:
-            with files.opened(root / given.path) as file:
-                data = file.read()
-            thumb = encode_jpeg(thumbnail(data, side), quality)
+            made = encode_jpeg(thumbnail(contents(root, given.path), side), quality)
         except UnreadableExample as error:
-            note, data = f"{error.what} [{error.code}]", b""
-        made = Picture(path=given.path, label=given.label, thumbnail=thumb, note=note)
-        return made, data
+            return dataclasses.replace(given, note=f"{error.what} [{error.code}]")
+        return dataclasses.replace(given, thumbnail=made)
 
     return map_ordered(one, list(wanted), threads=cores(), ahead=4 * cores())
+
+
+def contents(root: Path, path: str) -> bytes:
+    """Read one file.
+
+    Raises
+    ------
+    UnreadableExample
+        As :func:`fieldmark.data.files.opened`.
+    """
+    with files.opened(root / path) as file:
+        return file.read()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from fieldmark import rng
 from fieldmark.config import Settings
 from fieldmark.data.batches import Batches, ids_of
 from fieldmark.data.manifest import Example, Manifest
-from fieldmark.errors import ConfigError
+from fieldmark.errors import ConfigError, UnreadableExample
 from fieldmark.evaluation import sheet
 from fieldmark.evaluation.sheet import Changed, ClassSheet, Received, SheetFacts
 from fieldmark.evaluation.thumbnails import MAX_THUMBNAIL_BYTES, Picture
@@ -31,7 +32,7 @@ from fieldmark.modalities.image import IMAGE
 from fieldmark.modalities.thumbnail import thumbnail
 from fieldmark.workflow.choosing import Choice, choose
 from fieldmark.workflow.pages import write_page
-from fieldmark.workflow.picturing import pictured
+from fieldmark.workflow.picturing import contents, pictured
 
 SCHEMA: Final = "fieldmark.show/1"
 MAX_PER_CLASS: Final = 100
@@ -99,7 +100,7 @@ class Sheet:
 
 
 _Seen = tuple[Picture, bytes]
-"""One file of the sample; without its bytes where it could not be read."""
+"""One file of the sample that is shown at more than a thumbnail, with its bytes."""
 
 
 def show(manifest: Manifest, settings: Settings | None = None, *, per_class: int = 12) -> Sheet:
@@ -138,7 +139,7 @@ def show(manifest: Manifest, settings: Settings | None = None, *, per_class: int
     choice = choose(given, n_classes=max(2, len(manifest.classes)), n_train=n)
     seed, name = given.train.seed, _augmentation(given)
     seen = _sampled(manifest, _fewer(per_class, len(manifest.classes)), seed)
-    few = _few([[each for each in group if each[1]] for group in seen])
+    few = _few(manifest.root, seen)
     changes = AUGMENTATIONS[name]
     return Sheet(
         SheetFacts(
@@ -150,7 +151,7 @@ def show(manifest: Manifest, settings: Settings | None = None, *, per_class: int
             fit=choice.spec.fit,
             augment=name,
             ranges=_ranges(changes),
-            received=tuple(_received(each, choice.spec) for each in few[:MAX_RECEIVED]),
+            received=tuple(_received(each, choice.spec) for each in few),
             changed=_changed(few[:N_CHANGED], choice.spec, changes, seed)
             if _ranges(changes)
             else (),
@@ -170,7 +171,7 @@ def _fewer(per_class: int, n_classes: int) -> int:
     return max(1, min(per_class, MAX_PICTURES // max(1, n_classes)))
 
 
-def _sampled(manifest: Manifest, per_class: int, seed: int) -> list[list[_Seen]]:
+def _sampled(manifest: Manifest, per_class: int, seed: int) -> list[list[Picture]]:
     """Read a sample of each class, in class order; of further classes beyond the limit nothing."""
     groups: dict[str, list[Example]] = {name: [] for name in manifest.classes}
     for example in manifest.examples:
@@ -185,18 +186,26 @@ def _sampled(manifest: Manifest, per_class: int, seed: int) -> list[list[_Seen]]
     return [[next(seen) for _ in group] for group in chosen]
 
 
-def _few(groups: Sequence[Sequence[_Seen]]) -> list[_Seen]:
-    """Take in turns one of each class that has any, up to two of each; spread over many classes."""
+def _few(root: Path, seen: Sequence[Sequence[Picture]]) -> list[_Seen]:
+    """Take in turns one of each class that has any, up to two of each; spread over many classes.
+
+    Only these are read again: all files of the sample together might not fit into memory.
+    """
+    groups = [[each for each in group if each.thumbnail] for group in seen]
     filled = [group for group in groups if group]
-    step = max(1, -(-len(filled) // MAX_RECEIVED))
-    spread = filled[::step]
-    return [group[turn] for turn in (0, 1) for group in spread if len(group) > turn]
+    spread = filled[:: max(1, -(-len(filled) // MAX_RECEIVED))]
+    chosen = [group[turn] for turn in (0, 1) for group in spread if len(group) > turn]
+    found = []
+    for each in chosen[:MAX_RECEIVED]:
+        with suppress(UnreadableExample):  # it could be read a moment ago
+            found.append((each, contents(root, each.path)))
+    return found
 
 
-def _classes(manifest: Manifest, seen: list[list[_Seen]]) -> tuple[ClassSheet, ...]:
+def _classes(manifest: Manifest, seen: list[list[Picture]]) -> tuple[ClassSheet, ...]:
     counts = manifest.counts()
     return tuple(
-        ClassSheet(label=label, n=counts[label], pictures=tuple(picture for picture, _ in group))
+        ClassSheet(label=label, n=counts[label], pictures=tuple(group))
         for label, group in zip(manifest.classes, seen, strict=True)
     )
 
