@@ -36,6 +36,15 @@ def test_showing_writes_one_page_here_and_prints_its_name(fieldmark: Command, he
     assert "circle/cut.png : file ends too early" in text
 
 
+def test_many_unreadable_files_do_not_flood_the_screen(fieldmark: Command, here: Path) -> None:
+    for n in range(30):
+        (here / "shapes" / "square" / f"empty{n}.png").write_bytes(b"")
+    done = fieldmark("show", "shapes", "--per-class", "100")
+    assert (done.status, len(done.err.splitlines())) == (0, 11)
+    assert done.err.endswith("and 21 more; the page names them\n")
+    assert "empty29.png" in (here / "shapes.show.html").read_text(encoding="utf-8")
+
+
 def test_showing_again_replaces_the_page(fieldmark: Command, here: Path) -> None:
     assert fieldmark("show", "shapes", "-q").err == ""
     before = (here / "shapes.show.html").read_text(encoding="utf-8")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from fieldmark.cli.options import Json, LabelFrom, Labels, Quiet
 from fieldmark.cli.screen import screen, shown
+
+N_NAMED: Final = 10
+"""Files of the sample that could not be read, named on the screen; the page names more."""
 
 
 def show(
@@ -57,8 +60,11 @@ def show(
     if json_:
         screen_.json({**sheet.to_dict(), "file": str(path)})
     else:
-        for picture in sheet.facts.unread:
+        unread = sheet.facts.unread
+        for picture in unread[:N_NAMED]:
             screen_.say(f"could not be read: {shown(picture.path)}: {shown(picture.note)}")
+        if len(unread) > N_NAMED:
+            screen_.say(f"and {len(unread) - N_NAMED:,} more; the page names them")
         screen_.result(shown(str(path)))
         screen_.next(f"fieldmark check {shown(folder)}")
     return 0
