@@ -135,19 +135,7 @@ class TestJpg:
     )
     def test_what_is_no_picture_is_an_error(self, image):
         with pytest.raises(UsageError, match="cannot be drawn"):
-            charts.picture_jpg(image)
-
-    def test_a_thumbnail_keeps_its_size_and_nearly_its_pixels(self):
-        smooth = np.zeros((40, 60, 3), np.uint8)
-        smooth[..., 0] = np.linspace(0, 255, 60).astype(np.uint8)
-        image = np.asarray(opened(charts.picture_jpg(smooth), "JPEG").convert("RGB"), dtype=int)
-        assert image.shape == smooth.shape
-        assert np.abs(image - smooth).mean() < 4, "JPEG at quality 85"
-
-    def test_a_thumbnail_carries_no_metadata(self):
-        image = opened(charts.picture_jpg(pictures(1)[0]), "JPEG")
-        assert not image.getexif()
-        assert "comment" not in image.info
+            charts.gallery_jpg([image], ["a"])
 
 
 class TestAllPictures:
@@ -156,7 +144,6 @@ class TestAllPictures:
         lambda: charts.confusion_png([[8, 2], [1, 9]], ["cat", "dog"], True),
         lambda: charts.gallery_jpg(pictures(2), ["a", "b"]),
         lambda: charts.lr_find_png([1e-4, 1e-3, 1e-2], [2.0, 1.0, 3.0], 1e-3),
-        lambda: charts.picture_jpg(pictures(1)[0]),
     )
 
     @pytest.mark.parametrize("draw", DRAWN)

@@ -28,6 +28,7 @@ def test_colours_meet_wcag_aa_in_both_themes(theme):
     for shade in ("s1", "s2", "s3", "s4", "s5"):
         assert contrast(colours["ink"], colours[shade]) >= 4.5, shade
     assert contrast(colours["warn"], warn_panel) >= 4.5
+    assert contrast(colours["warn"], paper) >= 4.5
     assert contrast(colours["ink"], warn_panel) >= 4.5
     for line in ("accent", "train", "ink"):
         assert contrast(colours[line], paper) >= 3, line

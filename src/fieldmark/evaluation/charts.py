@@ -168,21 +168,6 @@ def gallery_jpg(
         return _encode(figure, "jpeg")
 
 
-def picture_jpg(image: NDArray[np.uint8]) -> bytes:
-    """Encode one picture as it is, for instance as a thumbnail of the page; no metadata inside.
-
-    Parameters
-    ----------
-    image : uint8 array of shape (height, width, 1 or 3)
-        RGB or grey.
-    """
-    from matplotlib import image as encoder
-
-    buffer = io.BytesIO()
-    encoder.imsave(buffer, _rgb(image), format="jpeg", pil_kwargs={"quality": 85})
-    return buffer.getvalue()
-
-
 def lr_find_png(rates: Sequence[float], losses: Sequence[float], chosen: float) -> bytes:
     """Draw the loss against the learning rate, with the chosen rate marked.
 

@@ -4,39 +4,33 @@ Pure: :func:`render` turns facts into text. The promises: no script, no request 
 policy says so to the browser as well), every text from outside escaped, thumbnails inside the file,
 below 5 MB. Sections without facts are left out.
 
-The words are in ``page.html.j2``, the looks in ``page.css``, the warnings in ``cautions.py``.
+The words are in ``page.html.j2``, the warnings in ``cautions.py``; what all pages share is in
+``template.py``.
 """
 
 from __future__ import annotations
 
-import base64
-import functools
 import json
 import math
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from fieldmark.errors import UsageError
 from fieldmark.evaluation import wording
 from fieldmark.evaluation.cautions import cautions
 from fieldmark.evaluation.charts import curves_svg
 from fieldmark.evaluation.report import Report
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from fieldmark.evaluation.template import bad_facts, data_url, reasons, template
+from fieldmark.evaluation.thumbnails import MAX_THUMBNAIL_BYTES
 
 MAX_FAILURES: Final = 24
-"""Pictures shown under "where it fails"."""
-MAX_THUMBNAIL_BYTES: Final = 60_000
-"""A larger thumbnail is left out; 24 of this size keep the page below 2 MB."""
+"""Pictures shown under "where it fails"; that many thumbnails keep the page below 2 MB."""
 MAX_LEFT_OUT: Final = 200
 """Files listed one by one; the counts by reason always hold all."""
 MAX_MATRIX_CLASSES: Final = 60
 """With more classes the confusion matrix gives way to the most frequent mix-ups."""
 MAX_MIX_UPS: Final = 12
-MAX_NAME: Final = 200
-"""Characters of a class or file name; longer ones are cut, so that no name can flood the page."""
 
 _EPOCH_COLUMNS: Final = (
     ("epoch", "Epoch"),
@@ -60,7 +54,7 @@ class Failure:
     score: float
     """Of the prediction, in [0, 1]."""
     jpeg: bytes = b""
-    """A thumbnail of about 128 pixels, for instance from ``charts.picture_jpg``; may be empty."""
+    """A thumbnail of about 128 pixels; may be empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,12 +133,12 @@ def render(facts: ReportFacts) -> str:
     >>> render(ReportFacts(name="pets-1", report=report)).startswith("<!doctype html>")
     True
     """
-    return _template().render(
+    return template("page.html.j2").render(
         facts=facts,
         report=facts.report,
         warnings=(*facts.notes, *cautions(facts.report, facts.counts, _kept_epoch(facts))),
         totals=_totals(facts),
-        reasons=_reasons(facts),
+        reasons=reasons(facts.left_out),
         listed=facts.left_out[:MAX_LEFT_OUT],
         mix_ups=_mix_ups(facts.report),
         matrix=_matrix(facts.report),
@@ -156,59 +150,16 @@ def render(facts: ReportFacts) -> str:
     )
 
 
-@functools.cache
-def _template() -> Template:
-    """Compile the template once in a process: that takes longer than filling it in."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("fieldmark", "evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        shown=_shown, block=_block, percent=wording.percent, counted=wording.counted, cell=_cell
-    )
-    return environment.get_template("page.html.j2")
-
-
-def _shown(text: str) -> str:
-    line = wording.printable(str(text))
-    return line if len(line) <= MAX_NAME else line[: MAX_NAME - 2] + ".."
-
-
-def _block(text: str) -> str:
-    return "\n".join(wording.printable(line) for line in str(text).split("\n"))
-
-
-def _cell(value: str | float) -> str:
-    return f"{value:,}" if isinstance(value, int) else _shown(str(value))
-
-
 def _totals(facts: ReportFacts) -> dict[str, int]:
     """Sum each part over the classes; ``all`` is the sum of the three."""
     for name, parts in facts.counts.items():
         if set(parts) != {"train", "valid", "test"}:
-            raise _bad_facts(f"the counts of class {name!r} are {parts}")
+            raise bad_facts(f"the counts of class {name!r} are {parts}")
     found = {
         part: sum(parts[part] for parts in facts.counts.values())
         for part in ("train", "valid", "test")
     }
     return {**found, "all": sum(found.values())}
-
-
-def _reasons(facts: ReportFacts) -> list[tuple[str, str, int]]:
-    """Group what was left out: code, words of the first such file, number; most frequent first."""
-    groups: dict[str, tuple[str, int]] = {}
-    for file in facts.left_out:
-        if not {"path", "code", "reason"} <= set(file):
-            raise _bad_facts(f"a file that was left out is described as {file}")
-        words, n = groups.get(file["code"], (file["reason"], 0))
-        groups[file["code"]] = (words, n + 1)
-    found = [(code, words, n) for code, (words, n) in groups.items()]
-    return sorted(found, key=lambda group: (-group[2], group[0]))
 
 
 def _mix_ups(report: Report) -> list[tuple[str, str, int, int]]:
@@ -280,9 +231,7 @@ def _kept_epoch(facts: ReportFacts) -> dict[str, float]:
 
 
 def _failure(found: Failure) -> tuple[Failure, str]:
-    is_jpeg = found.jpeg.startswith(b"\xff\xd8") and len(found.jpeg) <= MAX_THUMBNAIL_BYTES
-    inside = base64.b64encode(found.jpeg).decode("ascii") if is_jpeg else ""
-    return found, f"data:image/jpeg;base64,{inside}" if inside else ""
+    return found, data_url(found.jpeg) if len(found.jpeg) <= MAX_THUMBNAIL_BYTES else ""
 
 
 def _snippets(facts: ReportFacts) -> dict[str, str]:
@@ -302,12 +251,3 @@ def _origin(facts: ReportFacts) -> dict[str, str]:
     found = {} if facts.seed is None else {"seed": str(facts.seed)}
     found |= {"model": facts.model_id} if facts.model_id else {}
     return found | facts.versions
-
-
-def _bad_facts(problem: str) -> UsageError:
-    return UsageError(
-        f"The page cannot be written: {problem}.",
-        code="report-facts",
-        why="A table with holes would be read as complete.",
-        hint="see the fields of fieldmark.evaluation.page.ReportFacts",
-    )

@@ -25,11 +25,15 @@ def printable(text: str) -> str:
     a\nb\x1b[31m
     """
     return "".join(
-        char.encode("unicode_escape").decode("ascii")
-        if char not in _JOINERS and unicodedata.category(char) in _HIDDEN
-        else char
+        _spelled(char) if char not in _JOINERS and unicodedata.category(char) in _HIDDEN else char
         for char in text
     )
+
+
+def _spelled(char: str) -> str:
+    if "\udc80" <= char <= "\udcff":  # how Python carries a byte of a name that is not UTF-8
+        return f"\\x{ord(char) & 0xFF:02x}"
+    return char.encode("unicode_escape").decode("ascii")
 
 
 def columns(text: str) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 
 from fieldmark.config import Settings
 from fieldmark.data.manifest import SPLITS, Manifest
-from fieldmark.evaluation import charts, page
+from fieldmark.evaluation import page
 from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.report import Report
+from fieldmark.modalities.encode import encode_jpeg
 from fieldmark.networks.layer_table import LayerTable
 from fieldmark.networks.pretrained import PRETRAINED
 from fieldmark.training.events import FineTuned
@@ -117,7 +118,7 @@ def _failures(worst: list[Worst]) -> tuple[page.Failure, ...]:
             label=each.example.label,
             predicted=each.predicted,
             score=each.score,
-            jpeg=charts.picture_jpg(each.image),
+            jpeg=encode_jpeg(each.image),
         )
         for each in worst
         if each.predicted != each.example.label
