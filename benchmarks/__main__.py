@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import (
     accuracy,
+    checking,
     cold_start,
     features,
     folds,
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "cold_start": cold_start.run,
     "scratch": scratch.run,
     "odd_images": odd_images.run,
+    "checking": checking.run,
     "loss_curve": loss_curve.run,
     "features": features.run,
     "head": head.run,

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PROMISED = {
     *("Dataset", "Evaluation", "Net", "Prediction", "Predictor", "Run", "Settings", "Unread"),
     *("check", "evaluate", "load", "net", "open", "open_run", "predict", "train"),
-    *("BundleError", "ConfigError", "DataError", "FieldmarkError", "GateError"),
+    *("BundleError", "Check", "ConfigError", "DataError", "FieldmarkError", "GateError"),
     *("LayerListError", "MissingExtra", "TrainingDiverged", "UnreadableExample", "UsageError"),
     "__version__",
 }

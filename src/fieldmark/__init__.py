@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from fieldmark.inference.predictor import Prediction, Predictor, Unread
-    from fieldmark.workflow.checking import check
+    from fieldmark.workflow.checking import Check, check
     from fieldmark.workflow.dataset import Dataset, load
     from fieldmark.workflow.measuring import Evaluation, evaluate, predict
     from fieldmark.workflow.network import Net, net
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _WHERE = {
     "BundleError": "errors",
+    "Check": "workflow.checking",
     "ConfigError": "errors",
     "DataError": "errors",
     "Dataset": "workflow.dataset",
@@ -72,6 +73,7 @@ _RENAMED = {"open": "open_model"}
 
 __all__ = [
     "BundleError",
+    "Check",
     "ConfigError",
     "DataError",
     "Dataset",

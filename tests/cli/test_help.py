@@ -151,7 +151,7 @@ def test_measuring_and_checking_load_no_training_stack(
     for name, path in zip(("avocet", "heron", "heron"), pictures, strict=True):
         (here / "data" / name).mkdir(parents=True, exist_ok=True)
         path.rename(here / "data" / name / path.name)
-    for words in (["evaluate", model.name, "data"], ["check", "data"]):
+    for words in (["evaluate", model.name, "data"], ["check", "data", "--html", "none"]):
         status, modules = loaded(words, here)
         assert status == 0
         assert modules & HEAVY == set()

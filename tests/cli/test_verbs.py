@@ -15,7 +15,7 @@ from fieldmark import cli
 from fieldmark.training import events
 from fieldmark.workflow import demonstration
 from tests.cli.conftest import LAYERS, Command, World, environment
-from tests.pictures import write_shapes
+from tests.pictures import SHAPES, write_shapes
 
 
 def lines_of_json(text: str) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def test_measuring_names_what_could_not_be_read_and_is_status_3(
     assert done.status == 3
     assert "shapes/circle/cut.png  not read   file ends too early" in done.err
     assert "1 files could not be read and do not count: 1 truncated" in done.err
-    assert "60" in done.out
+    assert "20" in done.out
     quiet = fieldmark("evaluate", "shapes-1", "shapes", "-q")
     assert (quiet.status, quiet.out) == (3, done.out)
     assert len(quiet.err.splitlines()) == 1
@@ -122,24 +122,32 @@ def test_checking_counts_classes_and_names_what_was_left_out(
 ) -> None:
     done = fieldmark("check", "shapes")
     assert (done.status, done.err) == (0, "")
-    assert done.out == (
-        "shapes: 60 usable pictures in 3 classes\n"
+    assert re.sub(r"read in \d+\.\d s", "read in X s", done.out) == (
+        "shapes: 60 pictures in 3 classes (read in X s)\n"
         "\n"
-        "  circle          20\n"
-        "  square          20\n"
-        "  triangle        20\n"
+        "  class      files    used\n"
+        "  circle        20      20\n"
+        "  square        20      20\n"
+        "  triangle      20      20\n"
         "\n"
-        "  left out\n"
-        "         1  file ends too early [truncated]\n"
-        "            circle/cut.png\n"
+        "  very dark: 2 files, shown only [dark]\n"
+        "      triangle/008.png  mean grey 21 of 255, spread 17\n"
+        "      triangle/009.png  mean grey 19 of 255, spread 18\n"
+        "\n"
+        "  file ends too early: 1 file, skipped [truncated]\n"
+        "      circle/cut.png\n"
+        "\n"
+        "60 usable. Smallest class 20, largest 20.\n"
+        "Full list: shapes.check.html, shapes.check.json\n"
     )
 
 
 def test_checking_in_json_lists_every_file_left_out(fieldmark: Command, inside: World) -> None:
     done = fieldmark("check", "shapes", "--json")
     (found,) = lines_of_json(done.out)
-    assert found["schema"] == "fieldmark.check/1"
-    assert found["classes"] == {"circle": 20, "square": 20, "triangle": 20}
+    assert found["schema"] == "fieldmark.check/2"
+    assert found["classes"] == {name: {"files": 20, "used": 20} for name in SHAPES}
+    assert not Path("shapes.check.html").exists()
     (left_out,) = found["left_out"]
     assert (left_out["path"], left_out["code"]) == ("circle/cut.png", "truncated")
 
@@ -149,7 +157,11 @@ def test_checking_changes_nothing_in_the_folder(fieldmark: Command, here: Path) 
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     assert fieldmark("check", "shapes").status == 0
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
-    assert [path.name for path in here.iterdir()] == ["shapes"]
+    assert sorted(path.name for path in here.iterdir()) == [
+        "shapes",
+        "shapes.check.html",
+        "shapes.check.json",
+    ]
 
 
 def test_hostile_class_and_file_names_are_shown_and_never_obeyed(

@@ -95,7 +95,12 @@ def text(manifest: Manifest) -> str:
     return written(_COLUMNS, [[getattr(e, name) for name in _COLUMNS] for e in manifest.examples])
 
 
-def check_new(file: Path, *, force: bool = False) -> None:
+def check_new(
+    file: Path,
+    *,
+    force: bool = False,
+    why: str = "Nothing is overwritten unasked; another split makes old figures incomparable.",
+) -> None:
     """Refuse, before any work is done, a file that could not be written after it.
 
     Raises
@@ -108,7 +113,7 @@ def check_new(file: Path, *, force: bool = False) -> None:
             f"{file.name} exists already.",
             code="file-exists",
             where=str(file),
-            why="Nothing is overwritten unasked; another split makes old figures incomparable.",
+            why=why,
             hint="--force, or -o with another name",
         )
     if not file.absolute().parent.is_dir():

@@ -16,15 +16,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from fieldmark.atomic import write_whole
 from fieldmark.config import Settings
-from fieldmark.data import scan
+from fieldmark.data import overrides, scan
 from fieldmark.data.findings import KINDS, Finding
 from fieldmark.data.manifest import SPLITS, Manifest
 from fieldmark.errors import DataError
-from fieldmark.evaluation.wording import printable
+from fieldmark.evaluation import check_page
+from fieldmark.evaluation.wording import counted, printable
 from fieldmark.training.events import Listener, silent
 from fieldmark.workflow.auditing import audited
+from fieldmark.workflow.check_facts import check_facts
 from fieldmark.workflow.dataset import cores, listed
+from fieldmark.workflow.pages import check_replaceable, write_page
 
 SCHEMA: Final = "fieldmark.check/2"
 N_SHOWN: Final = 4
@@ -85,6 +89,60 @@ class Check:
         """Return :meth:`to_dict` as JSON; what is no text in a name becomes an escape."""
         return json.dumps(self.to_dict(), indent=1)
 
+    def page(self, *, created: str = "", more: str = "") -> str:
+        """Return everything as one HTML page with the pictures side by side.
+
+        Parameters
+        ----------
+        created : str
+            Date and time as text.
+        more : str
+            The file that holds the full list.
+        """
+        facts = check_facts(
+            self.found,
+            self.manifest,
+            self.findings,
+            seconds=self.seconds,
+            created=created,
+            more=more,
+        )
+        return check_page.render(dataclasses.replace(facts, notes=self.notes))
+
+    def save(self, path: str | Path, *, created: str = "") -> tuple[Path, Path]:
+        """Write the page, and the full list as JSON beside it.
+
+        Returns
+        -------
+        Path, Path
+            Of the page and of the list.
+
+        Raises
+        ------
+        UsageError
+            Code ``file-exists``: something else stands there; only what ``check`` wrote is
+            replaced.
+        DataError
+            Code ``no-folder``.
+        """
+        page = Path(path)
+        full = page.with_suffix(".json")
+        check_replaceable(full, "check", f'"{SCHEMA}"')
+        write_page(page, self.page(created=created, more=full.name), "check")
+        write_whole(full, self.to_json())
+        return page, full
+
+    def fix_list(self, decided: Path | None = None) -> str:
+        """Return the fix list: a line of CSV for every file that a person should decide about.
+
+        Parameters
+        ----------
+        decided : Path, optional
+            An earlier list, whose decisions are kept.
+        """
+        earlier = overrides.read(decided) if decided else None
+        return overrides.write(self.findings, self.found, earlier)
+
     def lines(self, width: int = 80) -> Iterator[str]:
         """Say it as a table of lines, at most ``width`` wide."""
         for line in self._lines():
@@ -113,7 +171,7 @@ class Check:
             if not findings:
                 continue
             n_files = len({path for each in findings for path in each.paths})
-            what = f"{n_files:,} files" if n_files else f"{len(findings):,}"
+            what = counted(n_files, "file") if n_files else f"{len(findings):,}"
             done = ", ".join(dict.fromkeys(each.done for each in findings))
             yield f"  {kind.title}: {what}, {done} [{code}]"
             for each in findings[:N_SHOWN]:
@@ -131,7 +189,7 @@ class Check:
             # What stands in brackets differs from file to file.
             groups[each.code, each.reason.partition(" (")[0]].append(each.path)
         for (code, reason), paths in sorted(groups.items(), key=lambda item: -len(item[1])):
-            yield f"  {printable(reason)}: {len(paths):,} files, skipped [{code}]"
+            yield f"  {printable(reason)}: {counted(len(paths), 'file')}, skipped [{code}]"
             yield "      " + ", ".join(printable(path) for path in paths[:N_SHOWN])
             yield ""
 

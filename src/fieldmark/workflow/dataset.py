@@ -20,6 +20,7 @@ from fieldmark.workflow.parts import check_parts
 
 if TYPE_CHECKING:
     from fieldmark.workflow.checking import Check
+    from fieldmark.workflow.showing import Sheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,12 @@ class Dataset:
         """
         found = cleaned(self.manifest, self._settings())
         return replace(self, manifest=found.manifest, notes=found.notes)
+
+    def show_batch(self, *, per_class: int = 12) -> Sheet:
+        """Show samples of every class, what the network receives and what augmentation does."""
+        from fieldmark.workflow.showing import show
+
+        return show(self.manifest, self._settings(), per_class=per_class)
 
     def split(
         self, *, val: float = 0.15, test: float = 0.15, seed: int = 0, folds: int = 0

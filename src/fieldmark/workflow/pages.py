@@ -1,7 +1,7 @@
-"""Where the HTML pages of ``check`` and ``show`` go: beside whoever asks, never over foreign files.
+"""Where the files of ``check`` and ``show`` go: beside whoever asks, never over foreign files.
 
-Touches the disk. A page is known by a marker in its first bytes, so that asking again replaces the
-page of the last time and nothing else.
+Touches the disk. A page, or a list in JSON, is known by a marker in its first bytes, so that asking
+again replaces the one of the last time and nothing else.
 """
 
 from __future__ import annotations
@@ -51,8 +51,10 @@ def place(given: str | Path, name: str, kind: PageKind, root: Path) -> Path:
     return path
 
 
-def check_replaceable(path: Path, kind: PageKind) -> None:
+def check_replaceable(path: Path, kind: PageKind, mark: str = "") -> None:
     """Refuse a place where a page cannot be written without losing what is not its own.
+
+    ``mark`` is what its first bytes hold; empty: the marker of a page of this kind.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def check_replaceable(path: Path, kind: PageKind) -> None:
             where=str(path),
             hint="make the folder, or choose another place with -o",
         )
-    if os.path.lexists(path) and not _is_page(path, kind):
+    if os.path.lexists(path) and not _holds(path, mark or marker(kind)):
         raise UsageError(
             f"{path.name} exists already and is no page of fieldmark {kind}.",
             code="file-exists",
@@ -105,11 +107,11 @@ def write_page(path: Path, html: str, kind: PageKind) -> Path:
     return path
 
 
-def _is_page(path: Path, kind: PageKind) -> bool:
+def _holds(path: Path, mark: str) -> bool:
     if path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
-        return marker(kind).encode() in file.read(_START)
+        return mark.encode() in file.read(_START)
 
 
 def _check_outside(path: Path, root: Path) -> None:
