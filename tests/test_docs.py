@@ -39,7 +39,7 @@ WORD = re.compile(r"[a-z]+[0-9]*(-[a-z]+)*")
 IN_BRACKETS = re.compile(r"\[([a-z-]+)\]$")
 GIVEN_FIRST = {"refuse", "_unreadable", "Hint"}
 """Functions whose first argument is a code."""
-TABLES = {"_REASONS", "_ADVICE"}
+TABLES = {"_REASONS", "_ADVICE", "KINDS"}
 """Tables whose keys are codes."""
 IN_TUPLES = {"files.py", "listing.py"}
 """Where a code and its reason are given side by side."""
