@@ -28,7 +28,17 @@ def draw(shape: str, number: int, size: int = SIZE) -> Image.Image:
         pen.rectangle((x - r, y - r, x + r, y + r), fill=(60, 200, 60))
     else:
         pen.polygon([(x, y - r), (x - r, y + r), (x + r, y + r)], fill=(60, 60, 200))
-    return picture
+    # Grain, as in photographs: without it many of these would be near copies of each other.
+    grain = drawn.integers(-12, 13, (size, size, 1))
+    return Image.fromarray(np.clip(np.asarray(picture) + grain, 0, 255).astype(np.uint8))
+
+
+def unlike(words: str) -> bytes:
+    """Return a PNG file of nothing but grain; other words give another one."""
+    grain = rng.derive(0, "grain", words).integers(0, 256, (16, 16, 3))
+    file = io.BytesIO()
+    Image.fromarray(grain.astype(np.uint8)).save(file, "PNG")
+    return file.getvalue()
 
 
 def png(shape: str, number: int) -> bytes:

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldmark.config import (
-    _RANGES,
     PRESETS,
     Settings,
     check_ranges,
@@ -21,6 +20,7 @@ from fieldmark.config import (
     sizes,
     to_toml,
 )
+from fieldmark.config.checks import _RANGES
 from fieldmark.errors import ConfigError
 
 TABLES = {each.name: getattr(Settings(), each.name) for each in dataclasses.fields(Settings)}
@@ -150,7 +150,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest_one(
 
 def test_a_name_like_no_other_is_refused_with_all_of_them() -> None:
     error = refused("split", {"xyzzy": 1})
-    assert error.hint == "Known: valid, test, seed."
+    assert error.hint == "Known: valid, test, seed, file, folds."
 
 
 @pytest.mark.parametrize(("table", "meant"), [("trains", "train"), ("Data", "data")])

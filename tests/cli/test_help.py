@@ -30,6 +30,7 @@ def test_nothing_typed_shows_a_dozen_lines_with_two_examples(fieldmark: Command)
         "\n"
         "  demo      Go the whole way once, on real handwritten digits\n"
         "  check     Read every picture once and name those that cannot be used\n"
+        "  split     Fix which files are for training, validation and test\n"
         "  net       Show the layer table: volumes, weights, cost, likely mistakes\n"
         "  train     Train a classifier, then measure it on unseen pictures\n"
         "  evaluate  Measure a model on labelled pictures, with intervals\n"

@@ -60,6 +60,7 @@ def make_manifest() -> MakeManifest:
                     label=example.label,
                     sha256=sha,
                     group=example.group,
+                    cluster=example.cluster,
                     split=example.split,
                 )
             )

@@ -57,6 +57,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
                     label=label,
                     sha256=sha(f"copy{draw(st.integers(0, 5))}" if copied else f"{label}{number}"),
                     group=f"g{draw(st.integers(0, 9))}" if grouped else "",
+                    cluster=f"c{draw(st.integers(0, 9))}" if draw(st.integers(0, 6)) == 0 else "",
                 )
             )
     return manifest_of(examples)
@@ -82,6 +83,12 @@ def sides(manifest: Manifest, key: Callable[[Example], str]) -> dict[str, set[Sp
 def test_no_group_is_ever_on_two_sides(manifest: Manifest, seed: int) -> None:
     placed = assigned(manifest, seed)
     assert all(len(parts) == 1 for parts in sides(placed, lambda e: e.group).values())
+
+
+@given(manifests(), seeds)
+def test_near_copies_and_bursts_are_never_on_two_sides(manifest: Manifest, seed: int) -> None:
+    placed = assigned(manifest, seed)
+    assert all(len(parts) == 1 for parts in sides(placed, lambda e: e.cluster).values())
 
 
 @given(manifests(), seeds)
@@ -228,6 +235,12 @@ def test_a_class_that_only_mixed_groups_hold_is_mended_into_every_part() -> None
     for seed in range(30):
         placed = split.assign(manifest_of([*rare, *with_groups]), seed=seed)
         assert all(placed.counts(part)["rare"] for part in SPLITS)
+
+
+def test_a_group_whose_name_is_no_text_has_a_place_too() -> None:
+    examples = [dataclasses.replace(e, group="caf\udce9") for e in plain({"a": 2})]
+    placed = split.assign(manifest_of([*examples, *plain({"a": 9, "b": 9}, prefix="x/")]), seed=0)
+    assert len({e.split for e in placed.examples if e.group}) == 1
 
 
 # --- parts that came with the folder

@@ -236,6 +236,10 @@ def test_equal_files_under_two_names_are_on_one_side(
     for path in sorted(folder.rglob("*.png")):
         shutil.copy(path, path.with_name(f"copy of {path.name}"))
     given, heard = what_the_loop_gets(folder)
+    assert checked(heard).n_used == 45
+    assert checked(heard).left_out == {"exact-copy": 45}
+    asked = settings(tmp_path / "runs").changed("audit", {"clean": False})
+    given, heard = what_the_loop_gets(folder, asked=asked)
     assert checked(heard).n_used == 90
     assert not ids(given.train) & ids(given.valid)
     assert len(ids(given.train)) * 2 == len(given.train.ids)

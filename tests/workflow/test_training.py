@@ -41,6 +41,7 @@ PROMISED = {
     "results.csv",
     "results.png",
     "shapes-1.fieldmark",
+    "split.csv",
     "top_losses.jpg",
     "train_batch0.jpg",
 }
@@ -327,6 +328,7 @@ def test_the_saved_settings_hold_no_auto(finished: Finished) -> None:
     tables = tomllib.loads((finished.run.folder / "config.toml").read_text(encoding="utf-8"))
     head = tables.pop("head")  # of a backbone, which this network does not have
     assert head["fine_tune"] == "none"
+    assert tables.pop("audit") == {"clean": True, "near": 0.9, "suspects": "auto"}  # of check
     values = [value for table in tables.values() for value in table.values()]
     assert "auto" not in values
     (found,) = [event for event in finished.events if event.name == "lr_found"]

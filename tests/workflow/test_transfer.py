@@ -129,7 +129,7 @@ def test_what_happens_is_said_in_order(solved: Solved) -> None:
     logged = (solved.run.folder / "log.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["event"] for line in logged] == names
     stages = [event.stage for event in solved.events if isinstance(event, Progress)]
-    assert list(dict.fromkeys(stages)) == ["hash", "features"]
+    assert list(dict.fromkeys(stages)) == ["hash", "look", "features"]
 
 
 def test_the_head_says_how_good_it_is_across_folds(solved: Solved) -> None:
@@ -368,6 +368,20 @@ def test_one_content_or_one_group_of_the_data_is_one_group() -> None:
         )
     )
     assert found.groups.tolist() == [0, 0, 1, 1, 2]
+
+
+def test_equal_files_in_two_groups_and_near_copies_are_one_group_too() -> None:
+    near = example("3", "a"), example("4", "a")
+    found = transfer._rows(
+        features_for(
+            example("1", "a", group="left eye"),
+            dataclasses.replace(example("1", "b", group="right eye"), path="again.png"),
+            example("2", "b", group="right eye"),
+            *(dataclasses.replace(each, cluster="moment 1") for each in near),
+            copies={"1": (4,), "3": (5, 6)},
+        )
+    )
+    assert found.groups.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1]
 
 
 def test_shown_pictures_are_spread_over_all_classes() -> None:

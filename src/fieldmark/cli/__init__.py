@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from fieldmark.cli import check, demo, evaluate, net, predict, runs, train
+from fieldmark.cli import check, demo, evaluate, net, predict, runs, split, train
 from fieldmark.cli.screen import Screen, error_lines, screen
 from fieldmark.cli.screen import shown as readable
 from fieldmark.errors import FieldmarkError
@@ -31,6 +31,7 @@ from fieldmark.version import __version__
 VERBS: Final[dict[str, Callable[..., Any]]] = {
     "demo": demo.demo,
     "check": check.check,
+    "split": split.split,
     "net": net.net,
     "train": train.train,
     "evaluate": evaluate.evaluate,

@@ -33,7 +33,8 @@ def demo(
     pictures = demonstration.write_digits(folder)
     shown.say(f"$ fieldmark check {shlex.quote(str(pictures))}")
     found = demonstration.look(pictures)
-    shown.say(f"{len(found.examples):,} usable pictures in {len(found.classes)} classes\n")
+    used = found.manifest
+    shown.say(f"{len(used.examples):,} usable pictures in {len(used.classes)} classes\n")
     command = demonstration.command(pictures, folder)
     shown.say("$ " + shlex.join(command))
     watcher = TrainingScreen(shown)

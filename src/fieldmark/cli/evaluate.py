@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections import Counter
 from pathlib import Path
@@ -10,8 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.cli.options import Json, LabelFrom, Labels, Precision, Quiet, RunsFolder
+from fieldmark.cli.options import (
+    Json,
+    LabelFrom,
+    Labels,
+    Overrides,
+    Precision,
+    Quiet,
+    RunsFolder,
+)
 from fieldmark.cli.screen import screen, shown
+from fieldmark.data.table import written
 from fieldmark.errors import GateError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +33,7 @@ def evaluate(
     ] = None,
     labels: Labels = "",
     label_from: LabelFrom = "folder",
+    overrides: Overrides = "auto",
     min_accuracy: Annotated[
         float | None, typer.Option(help="Exit 4 below this accuracy, 0 to 1.", min=0.0, max=1.0)
     ] = None,
@@ -38,29 +47,28 @@ def evaluate(
 ) -> int:
     """Measure a model on labelled pictures, with intervals.
 
-    Without a folder: on the run's own test part. Folders are matched to classes by name.
+    Without a folder: on the run's own test part. Folders are matched to classes by name. A fix list
+    in the folder is obeyed.
 
     Example: fieldmark evaluate latest more-flowers --min-accuracy 0.8
     """
+    from fieldmark.config import DataSettings
     from fieldmark.workflow.measuring import evaluate as measure
 
     out = screen().settle(as_json=json_, quiet=quiet)
     if csv_:
         _check_new(Path(csv_))
-    found = measure(
-        run,
-        folder,
-        labels=labels or None,
-        label_from=label_from,
-        precision=precision,
-        runs_folder=runs_folder,
+    data = DataSettings(
+        folder=folder or "", labels=labels, label_from=label_from, overrides=overrides
     )
+    found = measure(run, data, precision=precision, runs_folder=runs_folder)
     if json_:
         unread = [each.to_dict() for each in found.unread]
         left_out = [dataclasses.asdict(each) for each in found.left_out]
         out.json(
             found.report.to_dict()
             | {"unread": unread, "left_out": left_out, "n_seen": found.n_seen}
+            | {"notes": [dataclasses.asdict(each) for each in found.notes]}
         )
     else:
         out.results(found.report.lines(out.width))
@@ -70,6 +78,8 @@ def evaluate(
         reasons = Counter(each.code for each in found.unread)
         words = ", ".join(f"{n} {code}" for code, n in reasons.most_common())
         out.say(f"{len(found.unread)} files could not be read and do not count: {words}")
+    for note in found.notes:
+        out.say(shown(str(note)))
     if found.n_seen:
         out.say(
             f"{found.n_seen:,} of these pictures were used to train or choose this model: the "
@@ -112,11 +122,10 @@ def _check_new(path: Path) -> None:
 
 
 def _write_csv(path: Path, found: Evaluation) -> None:
-    with path.open("x", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "sha256", "label", "predicted", "score", "correct"])
-        for label, answer in found.predictions:
-            right = int(answer.label == label)
-            writer.writerow(
-                [answer.file, answer.sha256, label, answer.label, f"{answer.score:.6f}", right]
-            )
+    header = ["path", "sha256", "label", "predicted", "score", "correct"]
+    rows: list[list[str | float]] = [
+        [a.file, a.sha256, label, a.label, f"{a.score:.6f}", int(a.label == label)]
+        for label, a in found.predictions
+    ]
+    with path.open("x", encoding="utf-8", newline="") as file:
+        file.write(written(header, rows))

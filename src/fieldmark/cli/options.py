@@ -12,7 +12,25 @@ Labels = Annotated[str, typer.Option(help="CSV with path,label[,group,split].", 
 LabelFrom = Annotated[
     str, typer.Option(help="folder, or name:REGEX (first group of the file name).")
 ]
+Groups = Annotated[
+    str,
+    typer.Option(
+        help="Never split apart: folder, name:REGEX, column:NAME or a CSV.", metavar="GROUPS"
+    ),
+]
+Overrides = Annotated[
+    str,
+    typer.Option(help="Fix list; auto: overrides.csv in the folder; or none.", metavar="CSV"),
+]
 RunsFolder = Annotated[str, typer.Option(help="Where runs are looked up.", metavar="FOLDER")]
 Precision = Annotated[
     str, typer.Option(help="float32, or int8 where the model file holds it.", metavar="PRECISION")
+]
+Near = Annotated[
+    float | None,
+    typer.Option(help="Likeness from which on pictures are near copies.", show_default="0.9"),
+]
+NoClean = Annotated[
+    bool,
+    typer.Option("--no-clean", help="Leave no copy, conflict or leak out; keep them together."),
 ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import typer
 
 from fieldmark.cli.options import Json, Precision, Quiet, RunsFolder
 from fieldmark.cli.screen import Screen, screen, shown
+from fieldmark.data import table
 from fieldmark.errors import DataError, UsageError
 
 MANY: Final = 100
@@ -155,21 +154,15 @@ def _csv(
     from fieldmark.inference.predictor import Unread
 
     columns = [f"score:{name}" for name in predictor.classes]
-    out.result(_row(["file", "label", "score", "problem", *columns]))
+    out.result(table.line(["file", "label", "score", "problem", *columns]))
     n_read = n_unread = 0
     for answer in answers:
         if isinstance(answer, Unread):
             n_unread += 1
-            out.result(_row([answer.file, "", "", answer.code, *("" for _ in columns)]))
+            out.result(table.line([answer.file, "", "", answer.code, *("" for _ in columns)]))
             continue
         n_read += 1
         scores = {entry.label: f"{entry.score:.6f}" for entry in answer.scores}
         row = [scores[name] for name in predictor.classes]
-        out.result(_row([answer.file, answer.label, f"{answer.score:.6f}", "", *row]))
+        out.result(table.line([answer.file, answer.label, f"{answer.score:.6f}", "", *row]))
     return n_read, n_unread
-
-
-def _row(cells: list[str]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\r\n").writerow(cells)  # so that both are quoted in names
-    return text.getvalue()[:-2]

@@ -16,6 +16,7 @@ from fieldmark.training.events import (
     FineTuned,
     HeadSolved,
     Int8Checked,
+    Noted,
     Planned,
     Progress,
     RateFound,
@@ -26,6 +27,8 @@ from fieldmark.training.events import (
 
 _STAGES = {
     "hash": "reading",
+    "look": "looking",
+    "compare": "comparing",
     "decode": "decoding",
     "features": "features",
     "activations": "frozen layers",
@@ -86,6 +89,8 @@ class TrainingScreen:
         match event:
             case RunStarted():
                 return [f"Run {shown(event.run)}"]
+            case Noted():
+                return [shown(event.text)]
             case DataChecked():
                 return _data_lines(event)
             case Planned():
@@ -240,6 +245,8 @@ def _data_lines(event: DataChecked) -> list[str]:
     if event.n_left_out:
         words = ", ".join(f"{n:,} {code}" for code, n in sorted(event.left_out.items()))
         lines.append(f"{event.n_left_out:,} of {event.n_found:,} files left out: {words}")
+    if event.n_together:
+        lines.append(f"{event.n_together:,} groups, near copies and bursts on one side each")
     return lines
 
 

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fieldmark.cli.options import Json, LabelFrom, Labels, Quiet
+from fieldmark.cli.options import (
+    Groups,
+    Json,
+    LabelFrom,
+    Labels,
+    Near,
+    NoClean,
+    Overrides,
+    Quiet,
+)
 from fieldmark.cli.progress import TrainingScreen
 from fieldmark.cli.screen import Screen, screen
 
@@ -68,6 +77,13 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Repeats a run exactly.")] = None,
     labels: Labels = "",
     label_from: LabelFrom = "",
+    groups: Groups = "",
+    overrides: Overrides = "",
+    split: Annotated[
+        str, typer.Option(help="Use the parts that fieldmark split saved.", metavar="FILE")
+    ] = "",
+    near: Near = None,
+    no_clean: NoClean = False,
     name: Annotated[str, typer.Option(help="Of the run; default: the folder's name.")] = "",
     out: Annotated[
         str, typer.Option("--out", "-o", help="Folder of the runs.", metavar="FOLDER")
@@ -93,8 +109,19 @@ def train(
     Example: fieldmark train flowers --net small --time 5m
     """
     tables: dict[str, dict[str, Any]] = {
-        "data": {"labels": labels, "label_from": label_from, "fit": fit},
-        "split": {"valid": val, "test": test},
+        "data": {
+            "labels": labels,
+            "label_from": label_from,
+            "fit": fit,
+            "groups": groups,
+            "overrides": overrides,
+        },
+        "split": {
+            "valid": val,
+            "test": test,
+            "file": str(Path(split).absolute()) if split else "",
+        },
+        "audit": {"near": near, "clean": False if no_clean else None},
         "net": {"size": _number(size)},
         "train": {
             "recipe": recipe,

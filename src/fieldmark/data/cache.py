@@ -122,7 +122,8 @@ def decode(
     if not settings.enabled:
         entry = _build(manifest, modality, spec, settings, progress, shelf=None)
         return _decoded(manifest, entry)
-    shelf = store.Shelf(_safe_directory(manifest, settings), settings.limit_bytes)
+    directory = safe_directory(manifest.root, settings.directory)
+    shelf = store.Shelf(directory, settings.limit_bytes)
     hashes = sorted({example.sha256 for example in manifest.examples})
     found = shelf.find(_key(spec, hashes), spec.shape, hashes)
     if found is not None:
@@ -142,17 +143,24 @@ def _key(spec: InputSpec, hashes: list[str]) -> str:
     return hashlib.sha256("\n".join([spec.key, *hashes]).encode()).hexdigest()
 
 
-def _safe_directory(manifest: Manifest, settings: CacheSettings) -> Path:
-    directory = (settings.directory or default_directory()).resolve()
-    if files.is_inside(str(directory), str(manifest.root.resolve())):
+def safe_directory(root: Path, directory: Path | None = None) -> Path:
+    """Return the cache folder, the default one unless another is given, if it may be used.
+
+    Raises
+    ------
+    UsageError
+        Code ``cache-inside-data``: it lies inside ``root``, the folder of pictures.
+    """
+    found = (directory or default_directory()).resolve()
+    if files.is_inside(str(found), str(root.resolve())):
         raise UsageError(
             "The cache would lie inside the folder of pictures.",
             code="cache-inside-data",
-            where=str(directory),
+            where=str(found),
             why="It would be found as data the next time, and your folder is yours.",
             hint="set FIELDMARK_CACHE to a folder elsewhere",
         )
-    return directory
+    return found
 
 
 def _build(

@@ -1,4 +1,4 @@
-"""Features on disk: rows of numbers by name, in segments that are written whole.
+"""Rows of numbers on disk by name, features and looks, in segments that are written whole.
 
 Touches the disk. What it promises:
 
@@ -21,7 +21,7 @@ import os
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,6 @@ from fieldmark.atomic import write_whole
 
 SEGMENT_ROWS: Final = 1024
 """Rows that are written together; what a kill can cost."""
-_FOLDER: Final = "features"
 
 
 class FeatureShelf:
@@ -46,10 +45,20 @@ class FeatureShelf:
         Numbers in a row.
     limit_bytes : int
         Of all shelves together.
+    kind : {"features", "looks"}, default="features"
+        What the rows are: float32, or the bytes of records. Each kind has a limit of its own.
     """
 
-    def __init__(self, directory: Path | None, key: str, width: int, limit_bytes: int) -> None:
-        self._folder = None if directory is None else directory / _FOLDER / key
+    def __init__(
+        self,
+        directory: Path | None,
+        key: str,
+        width: int,
+        limit_bytes: int,
+        kind: Literal["features", "looks"] = "features",
+    ) -> None:
+        self._dtype = np.float32 if kind == "features" else np.uint8
+        self._folder = None if directory is None else directory / kind / key
         self._width = width
         self._limit_bytes = limit_bytes
         self._places: dict[str, tuple[Path, int]] = {}
@@ -62,7 +71,7 @@ class FeatureShelf:
     def __contains__(self, name: object) -> bool:
         return name in self._places
 
-    def read(self, names: Sequence[str], out: NDArray[np.float32]) -> NDArray[np.bool_]:
+    def read(self, names: Sequence[str], out: NDArray[Any]) -> NDArray[np.bool_]:
         """Copy the rows of ``names``, all of which are here, into ``out`` of shape (n, width).
 
         Returns
@@ -87,13 +96,13 @@ class FeatureShelf:
             copied[here] = True
         return copied
 
-    def add(self, names: Sequence[str], rows: NDArray[np.float32]) -> None:
+    def add(self, names: Sequence[str], rows: NDArray[Any]) -> None:
         """Write one segment; without a folder, or where it cannot be written, nothing is kept."""
         if self._folder is None or not names:
             return
         stem = hashlib.sha256("\n".join(names).encode()).hexdigest()[:24]
         data = io.BytesIO()
-        np.save(data, np.ascontiguousarray(rows, np.float32), allow_pickle=False)
+        np.save(data, np.ascontiguousarray(rows, self._dtype), allow_pickle=False)
         # A full or read-only disk costs the next run its head start, and this one nothing.
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,7 +116,7 @@ class FeatureShelf:
         try:
             names = json.loads(facts.read_text(encoding="utf-8"))
             rows = np.lib.format.open_memmap(path, mode="r")
-            if rows.dtype != np.float32 or rows.shape != (len(names), self._width):
+            if rows.dtype != self._dtype or rows.shape != (len(names), self._width):
                 return
         except (OSError, ValueError, TypeError, EOFError):
             return

@@ -8,33 +8,25 @@ are not opened.
 
 from __future__ import annotations
 
-import csv
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from fieldmark.data import files
 from fieldmark.data.manifest import SPLIT_WORDS, Example, LeftOut, Split
+from fieldmark.data.table import Form, lines, plain
 from fieldmark.errors import DataError
 
-_NAMES: Final = {
-    "path": ("path", "filepath", "file", "filename", "image"),
-    "label": ("label", "class"),
-    "group": ("group",),
-    "split": ("split",),
-}
+PATH: Final = ("path", "filepath", "file", "filename", "image")
+"""What the column of the paths may be called."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    line: int
-    path: str
-    label: str
-    group: str
-    split: str
+_FORM: Final = Form(
+    what="list of labels",
+    option="--labels",
+    columns={"path": PATH, "label": ("label", "class"), "group": ("group",), "split": ("split",)},
+    needed=("path", "label"),
+)
 
 
 def read(csv_path: Path, root: Path) -> tuple[tuple[Example, ...], tuple[LeftOut, ...]]:
@@ -45,88 +37,46 @@ def read(csv_path: Path, root: Path) -> tuple[tuple[Example, ...], tuple[LeftOut
     DataError
         Codes ``no-list``, ``list-damaged``, ``no-columns``, ``bad-split-word``, ``label-conflict``.
     """
-    places = _Places(csv_path.parent, root)
+    places = Places(csv_path.parent, root)
     examples: dict[str, tuple[Example, int]] = {}
     left_out: list[LeftOut] = []
-    for row in _rows(csv_path):
-        path, code, reason = places.locate(row.path)
-        if not code and not row.label:
-            code, reason = "no-label", f"line {row.line} of the list has no label"
+    for row in lines(csv_path, _FORM):
+        path, code, reason = places.locate(row.word("path"))
+        label = row.word("label")
+        if not code and not label:
+            code, reason = "no-label", f"line {row.number} of the list has no label"
         if not code and path in examples:
             first, line = examples[path]
-            if first.label != row.label:
-                raise _conflict(csv_path, path, (first.label, line), (row.label, row.line))
-            code, reason = "listed-twice", f"lines {line} and {row.line} of the list"
+            if first.label != label:
+                raise _conflict(csv_path, path, (first.label, line), (label, row.number))
+            code, reason = "listed-twice", f"lines {line} and {row.number} of the list"
         if code:
             left_out.append(LeftOut(path=path, code=code, reason=reason))
             continue
-        split = _split(row, csv_path)
-        example = Example(path=path, label=row.label, group=row.group, split=split)
-        examples[path] = (example, row.line)
+        split = split_word(row.word("split"), f"{csv_path}, line {row.number}")
+        example = Example(path=path, label=label, group=row.word("group"), split=split)
+        examples[path] = (example, row.number)
     return tuple(examples[path][0] for path in sorted(examples)), tuple(left_out)
 
 
-def _rows(csv_path: Path) -> Iterator[_Row]:
-    try:
-        with csv_path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            delimiter = max(",;\t", key=header.count)
-            columns = _columns(next(csv.reader([header], delimiter=delimiter), []), csv_path)
-            for number, cells in enumerate(csv.reader(file, delimiter=delimiter), start=2):
-                if not any(cell.strip() for cell in cells):
-                    continue
-                found = {
-                    name: cells[at].strip() if at is not None and at < len(cells) else ""
-                    for name, at in columns.items()
-                }
-                yield _Row(line=number, **found)
-    except OSError as error:
-        raise DataError(
-            "The list of labels cannot be read.",
-            code="no-list",
-            where=str(csv_path),
-            why=error.strerror or "",
-            hint="check the path given with --labels",
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            "The list of labels is not a CSV file in UTF-8.",
-            code="list-damaged",
-            where=str(csv_path),
-            why=str(error),
-            hint="save it again as CSV, UTF-8",
-        ) from error
+def split_word(word: str, where: str) -> Split | None:
+    """Return the part that a word in a list means; None for an empty one.
 
-
-def _columns(header: list[str], csv_path: Path) -> dict[str, int | None]:
-    found = [name.strip().lower() for name in header]
-    columns = {
-        column: next((found.index(name) for name in names if name in found), None)
-        for column, names in _NAMES.items()
-    }
-    missing = [name for name in ("path", "label") if columns[name] is None]
-    if missing:
-        raise DataError(
-            f"The list has no column for the {' and the '.join(missing)}.",
-            code="no-columns",
-            where=str(csv_path),
-            why=f"Its first line names: {', '.join(found)[:200] or 'nothing'}.",
-            hint="let the first line read: path,label",
-        )
-    return columns
-
-
-def _split(row: _Row, csv_path: Path) -> Split | None:
-    if not row.split:
+    Raises
+    ------
+    DataError
+        Code ``bad-split-word``.
+    """
+    if not word:
         return None
-    if row.split.lower() not in SPLIT_WORDS:
+    if word.lower() not in SPLIT_WORDS:
         raise DataError(
-            f"The list puts a picture into an unknown part: {row.split!r}.",
+            f"The list puts a picture into an unknown part: {word!r}.",
             code="bad-split-word",
-            where=f"{csv_path}, line {row.line}",
+            where=where,
             hint="write train, valid or test, or leave the column out",
         )
-    return SPLIT_WORDS[row.split.lower()]
+    return SPLIT_WORDS[word.lower()]
 
 
 def _conflict(
@@ -141,7 +91,7 @@ def _conflict(
     )
 
 
-class _Places:
+class Places:
     """Finds listed paths, remembering folders: resolving each one anew takes most of the time."""
 
     def __init__(self, folder: Path, root: Path) -> None:
@@ -153,7 +103,8 @@ class _Places:
         """Return the path relative to the root; a code and a reason when it is left out."""
         if not text:
             return "", "no-path", "a line of the list has no path"
-        for spelling in dict.fromkeys((text, text.replace("\\", "/"))):  # lists written on Windows
+        # As it stands there, from a list written on Windows, from one that fieldmark wrote.
+        for spelling in dict.fromkeys((text, text.replace("\\", "/"), plain(text))):
             for base in self._bases:
                 place = os.path.join(base, spelling)  # noqa: PTH118 - a third of the time
                 try:

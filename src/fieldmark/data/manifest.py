@@ -68,6 +68,19 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Something a person should know about a list that was obeyed: nothing stops for it."""
+
+    code: str
+    """Stable, for example ``override-stale``."""
+    text: str
+    """One sentence, with the path or the number of files."""
+
+    def __str__(self) -> str:
+        return f"{self.text} [{self.code}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """Every example of one folder. Used + left out = found; nothing is skipped silently."""
 
@@ -78,6 +91,8 @@ class Manifest:
     left_out: tuple[LeftOut, ...] = ()
     layout: str = "folders"
     """``folders``, ``parts`` (ready-made training/test folders), ``csv`` or ``name``."""
+    audited: bool = False
+    """Whether near copies were looked for, and what spoils a figure was left out."""
 
     @property
     def name(self) -> str:

@@ -24,7 +24,7 @@ from typing import Final
 from fieldmark.data import files, listing, troubles
 from fieldmark.data.manifest import SPLIT_WORDS, Example, LeftOut, Manifest, Split
 from fieldmark.data.pool import map_ordered
-from fieldmark.errors import UnreadableExample, UsageError
+from fieldmark.errors import DataError, UnreadableExample, UsageError
 from fieldmark.modalities import MODALITIES
 
 SUFFIXES: Final = MODALITIES["image"].suffixes
@@ -66,14 +66,43 @@ def scan(
     UsageError
         Code ``label-from``.
     """
+    manifest, refusals = survey(root, labels=labels, label_from=label_from, to_learn=to_learn)
+    if refusals:
+        raise refusals[0]
+    return manifest
+
+
+def survey(
+    root: Path,
+    *,
+    labels: Path | None = None,
+    label_from: str = "folder",
+    to_learn: bool = True,
+) -> tuple[Manifest, tuple[DataError, ...]]:
+    """List a folder as :func:`scan` does, and return what :func:`scan` would refuse it for.
+
+    Returns
+    -------
+    Manifest
+    tuple of DataError
+        Of the codes of :func:`scan` all that are about classes, in the order in which they would be
+        met; empty for a folder that can be learned from.
+
+    Raises
+    ------
+    DataError
+        ``no-folder``, ``no-classes``, ``parts-collide``, or a list that cannot be read: then there
+        is nothing to look at.
+    """
     pattern = _pattern(label_from)
     if labels is None and root.is_file() and root.suffix.lower() in (".csv", ".tsv"):
-        return _checked(_from_list(root, root.parent, walk=False), to_learn)
+        return _named(_from_list(root, root.parent, walk=False), to_learn, ())
     if not root.is_dir():
         raise troubles.no_folder(root)
     if labels is not None:
-        return _checked(_from_list(labels, root, walk=True), to_learn)
-    return _checked(_from_folders(root, pattern, to_learn), to_learn)
+        return _named(_from_list(labels, root, walk=True), to_learn, ())
+    manifest, empty = _from_folders(root, pattern, to_learn)
+    return _named(manifest, to_learn, empty)
 
 
 def hash_contents(
@@ -118,19 +147,24 @@ def hash_contents(
     return manifest.with_examples(tuple(examples), tuple(left_out))
 
 
+def name_pattern(text: str) -> re.Pattern[str] | str:
+    """Return the pattern of ``name:PATTERN``, or what is wrong with it."""
+    try:
+        pattern = re.compile(text.removeprefix("name:"))
+    except re.error as error:
+        return f"holds no regular expression ({error})"
+    return pattern if pattern.groups else "has no group in round brackets to take the {} from"
+
+
 def _pattern(label_from: str) -> re.Pattern[str] | None:
     if label_from == "folder":
         return None
     problem = "is neither folder nor name:PATTERN"
     if label_from.startswith("name:"):
-        try:
-            pattern = re.compile(label_from.removeprefix("name:"))
-        except re.error as error:
-            problem = f"holds no regular expression ({error})"
-        else:
-            if pattern.groups:
-                return pattern
-            problem = "has no group in round brackets to take the label from"
+        found = name_pattern(label_from)
+        if isinstance(found, re.Pattern):
+            return found
+        problem = found.replace("{}", "label")
     raise UsageError(
         f"--label-from {label_from!r} {problem}.",
         code="label-from",
@@ -138,7 +172,9 @@ def _pattern(label_from: str) -> re.Pattern[str] | None:
     )
 
 
-def _from_folders(root: Path, pattern: re.Pattern[str] | None, to_learn: bool) -> Manifest:
+def _from_folders(
+    root: Path, pattern: re.Pattern[str] | None, to_learn: bool
+) -> tuple[Manifest, tuple[DataError, ...]]:
     tree = files.walk(root)
     parts = _parts(tree, root, to_learn)
     examples: list[Example] = []
@@ -156,9 +192,7 @@ def _from_folders(root: Path, pattern: re.Pattern[str] | None, to_learn: bool) -
         left_out=tuple(left_out),
         layout="name" if pattern else ("parts" if parts else "folders"),
     )
-    if pattern is None and to_learn:
-        _check_empty(manifest, tree, parts)
-    return manifest
+    return manifest, _empty(manifest, tree, parts) if pattern is None and to_learn else ()
 
 
 def _from_list(csv_path: Path, root: Path, *, walk: bool) -> Manifest:
@@ -226,8 +260,8 @@ def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _check_empty(manifest: Manifest, tree: files.Tree, parts: dict[str, Split]) -> None:
-    """Refuse class folders without a single file: a class was meant, and nothing is there."""
+def _empty(manifest: Manifest, tree: files.Tree, parts: dict[str, Split]) -> tuple[DataError, ...]:
+    """Object to class folders without a single file: a class was meant, and nothing is there."""
     depth = 2 if parts else 1
     folders = {
         folder
@@ -238,29 +272,49 @@ def _check_empty(manifest: Manifest, tree: files.Tree, parts: dict[str, Split]) 
     met = [*tree.files, *others]
     filled = {"/".join(path.split("/")[:depth]) for path in met}
     if manifest.examples and folders - filled:
-        raise troubles.empty_class(manifest.root, sorted(folders - filled))
+        return (troubles.empty_class(manifest.root, sorted(folders - filled)),)
+    return ()
 
 
-def _checked(manifest: Manifest, to_learn: bool) -> Manifest:
-    """Name the classes, once, and refuse folders that no network can learn from."""
+def checked(manifest: Manifest, to_learn: bool) -> Manifest:
+    """Name the classes, once, and refuse labels that no network can learn from.
+
+    Raises
+    ------
+    DataError
+        Codes ``no-classes``, ``class-name-not-text``, ``class-names-collide``; to learn also
+        ``one-class`` and ``class-only-in-test``.
+    """
+    named, refusals = _named(manifest, to_learn, ())
+    if refusals:
+        raise refusals[0]
+    return named
+
+
+def _named(
+    manifest: Manifest, to_learn: bool, refusals: tuple[DataError, ...]
+) -> tuple[Manifest, tuple[DataError, ...]]:
+    """Name the classes, once, and object to folders that no network can learn from."""
     names = sorted({example.label for example in manifest.examples})
     if not names:
         raise troubles.no_classes(manifest)
+    found = list(refusals)
     if any("\udc80" <= letter <= "\udcff" for name in names for letter in name):
-        raise troubles.not_text(manifest.root, names)
+        found.append(troubles.not_text(manifest.root, names))
     alike: dict[str, list[str]] = {}
     for name in names:  # two folders on this computer, one on a Mac or under Windows
         alike.setdefault(_nfc(name).casefold(), []).append(name)
     for spellings in alike.values():
         if len(spellings) > 1:
-            raise troubles.names_collide(manifest.root, spellings)
+            found.append(troubles.names_collide(manifest.root, spellings))
     if to_learn and len(names) == 1:
-        raise troubles.one_class(manifest, names[0])
+        found.append(troubles.one_class(manifest, names[0]))
     taught = {e.label for e in manifest.examples if e.split in ("train", None)}
     strangers = [name for name in names if name not in taught]
     if to_learn and strangers:
-        raise troubles.class_only_in_test(manifest, strangers)
+        found.append(troubles.class_only_in_test(manifest, strangers))
     if any(name != _nfc(name) for name in names):
         examples = tuple(dataclasses.replace(e, label=_nfc(e.label)) for e in manifest.examples)
         manifest = manifest.with_examples(examples)
-    return dataclasses.replace(manifest, classes=tuple(sorted(map(_nfc, names))))
+    classes = tuple(sorted({_nfc(name) for name in names}))
+    return dataclasses.replace(manifest, classes=classes), tuple(found)

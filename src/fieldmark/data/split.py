@@ -2,8 +2,8 @@
 
 Pure: takes a manifest with hashes, returns a new one; reads no file. What it promises:
 
-* Two examples that share a group, or whose files are byte for byte the same, are never on two
-  sides, even when their labels differ.
+* Two examples that belong together (:mod:`fieldmark.data.grouping`) are never on two sides, even
+  when their labels differ.
 * Every class is in every part that is drawn here, in about the fractions asked for.
 * Order comes from a hash of the group or content, not from names or positions, so that renaming
   files changes nothing and adding files moves only the few others that lie at a boundary.
@@ -16,27 +16,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter, defaultdict
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Sequence
+from typing import Final, TypeVar
 
 import numpy as np
 
 from fieldmark import rng
-from fieldmark.data.manifest import SPLITS, Example, Manifest, Split
+from fieldmark.data import grouping
+from fieldmark.data.grouping import Unit
+from fieldmark.data.manifest import SPLITS, Manifest, Split
 from fieldmark.errors import DataError, UsageError
+
+Part = TypeVar("Part", Split, int)
 
 MIN_EXAMPLES: Final = 5
 """Per class, where all three parts are drawn here."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """Examples that stay together, by their positions in the manifest."""
-
-    key: str
-    members: tuple[int, ...]
-    labels: tuple[str, ...]
-    """Every label among them, sorted: one for most, several for a person who did all classes."""
 
 
 def assign(
@@ -69,19 +63,28 @@ def assign(
     """
     _check_asked(manifest, fractions)
     given = {example.split for example in manifest.examples}
-    wanted = dict(zip(SPLITS, fractions, strict=True))
-    missing: list[Split] = [s for s in reversed(SPLITS) if s not in given and s != "train"]
-    if not manifest.examples or not missing:
+    shares = shares_of([s for s in SPLITS if s == "train" or s not in given], fractions)
+    if not manifest.examples or not shares:
         return manifest
-    # A part that is there takes no share of the training part.
-    whole = wanted["train"] + sum(wanted[split] for split in missing)
-    shares: dict[Split, float] = {split: wanted[split] / whole for split in missing}
     drawn = _draw(manifest, shares, seed)
     examples = tuple(
         dataclasses.replace(example, split=drawn[at]) if at in drawn else example
         for at, example in enumerate(manifest.examples)
     )
     return manifest.with_examples(examples)
+
+
+def shares_of(
+    parts: Collection[Split], fractions: tuple[float, float, float]
+) -> dict[Split, float]:
+    """Return the shares of the test and validation parts that are to be drawn, in that order.
+
+    A part that is not among ``parts`` was there before: it takes no share of the training part.
+    """
+    wanted = dict(zip(SPLITS, fractions, strict=True))
+    missing: list[Split] = [s for s in reversed(SPLITS) if s in parts and s != "train"]
+    whole = wanted["train"] + sum(wanted[split] for split in missing)
+    return {split: wanted[split] / whole for split in missing}
 
 
 def _check_asked(manifest: Manifest, fractions: tuple[float, float, float]) -> None:
@@ -119,9 +122,9 @@ def _draw(manifest: Manifest, shares: dict[Split, float], seed: int) -> dict[int
             why="Equal files must stay together, and their names do not tell.",
             hint="call scan.hash_contents first",
         )
-    units = _units(manifest, open_)
+    units = grouping.units(manifest.examples, open_)
     _check_sizes(manifest, units, n_parts=len(shares) + 1)
-    placed = _place(units, _ranks(units, seed), shares)
+    placed = place(units, ranks(units, seed, "split"), shares)
     lost = {
         label: sum(label in unit.labels for unit in units)
         for label in manifest.classes
@@ -134,54 +137,27 @@ def _draw(manifest: Manifest, shares: dict[Split, float], seed: int) -> dict[int
     return {at: placed[unit.key] for unit in units for at in unit.members}
 
 
-def _units(manifest: Manifest, positions: list[int]) -> list[_Unit]:
-    """Join examples that share a group or a content, directly or through others (union-find)."""
-    parent = {at: at for at in positions}
-
-    def root(at: int) -> int:
-        while parent[at] != at:
-            parent[at] = parent[parent[at]]
-            at = parent[at]
-        return at
-
-    first: dict[str, int] = {}
-    for at in positions:
-        for key in _keys(manifest.examples[at]):
-            parent[root(at)] = root(first.setdefault(key, at))
-    members: dict[int, list[int]] = defaultdict(list)
-    for at in positions:
-        members[root(at)].append(at)
-    units = []
-    for together in members.values():
-        labels = sorted({manifest.examples[at].label for at in together})
-        # "group:..." sorts before "sha:...": a group keeps its rank whichever files it has.
-        key = min(key for at in together for key in _keys(manifest.examples[at]))
-        units.append(_Unit(key, tuple(together), tuple(labels)))
-    return units
-
-
-def _keys(example: Example) -> tuple[str, ...]:
-    content = f"sha:{example.sha256}"
-    return (f"group:{example.group}", content) if example.group else (content,)
-
-
-def _ranks(units: list[_Unit], seed: int) -> dict[str, float]:
+def ranks(units: Sequence[Unit], seed: int, purpose: str) -> dict[str, float]:
+    """Return a number in [0, 1) for every unit's key, from nothing but the key and the seed."""
     ids = np.array(
         [
-            int.from_bytes(hashlib.blake2b(unit.key.encode(), digest_size=8).digest(), "little")
+            int.from_bytes(
+                hashlib.blake2b(unit.key.encode("utf-8", "surrogatepass"), digest_size=8).digest(),
+                "little",
+            )
             for unit in units
         ],
         dtype=np.uint64,
     )
-    draws = rng.uniforms(seed, "split", ids=ids, n_draws=1)[:, 0]
+    draws = rng.uniforms(seed, purpose, ids=ids, n_draws=1)[:, 0]
     return {unit.key: float(draw) for unit, draw in zip(units, draws, strict=True)}
 
 
-def _place(
-    units: list[_Unit], ranks: dict[str, float], shares: dict[Split, float]
+def place(
+    units: Sequence[Unit], ranks: dict[str, float], shares: dict[Split, float]
 ) -> dict[str, Split]:
     """Divide units with the same labels among the parts, then mend what a class lacks."""
-    alike: dict[tuple[str, ...], list[_Unit]] = defaultdict(list)
+    alike: dict[tuple[str, ...], list[Unit]] = defaultdict(list)
     for unit in sorted(units, key=lambda unit: (ranks[unit.key], unit.key)):
         alike[unit.labels].append(unit)
     placed: dict[str, Split] = {}
@@ -189,12 +165,13 @@ def _place(
         if len(members) > len(shares):
             placed.update(_cut(members, shares, every=len(labels) == 1))
         else:  # too few for a cut without favouring a part: the rank itself decides
-            placed.update((unit.key, _by_rank(ranks[unit.key], shares)) for unit in members)
-    _mend(units, placed, ("train", *shares))
+            placed.update((unit.key, by_rank(ranks[unit.key], shares)) for unit in members)
+    mend(units, placed, ("train", *shares))
     return placed
 
 
-def _by_rank(rank: float, shares: dict[Split, float]) -> Split:
+def by_rank(rank: float, shares: dict[Split, float]) -> Split:
+    """Return the part of one unit from nothing but its rank: what is added later moves nothing."""
     until = 0.0
     for split, share in shares.items():
         until += share
@@ -203,7 +180,7 @@ def _by_rank(rank: float, shares: dict[Split, float]) -> Split:
     return "train"
 
 
-def _cut(units: list[_Unit], shares: dict[Split, float], *, every: bool) -> dict[str, Split]:
+def _cut(units: list[Unit], shares: dict[Split, float], *, every: bool) -> dict[str, Split]:
     """Cut ranked units: small parts first, with ``every`` one unit each at least; then train."""
     n_examples = sum(len(unit.members) for unit in units)
     # A group larger than a whole part would swallow it; it goes to training, if enough remain.
@@ -225,18 +202,30 @@ def _cut(units: list[_Unit], shares: dict[Split, float], *, every: bool) -> dict
     return placed
 
 
-def _mend(units: list[_Unit], placed: dict[str, Split], parts: tuple[Split, ...]) -> None:
-    """Move single units to parts that a class is missing from, where that takes nothing away."""
+def mend(units: Sequence[Unit], placed: dict[str, Part], parts: Sequence[Part]) -> None:
+    """Move single units to parts that a class is missing from, where that takes nothing away.
+
+    Parameters
+    ----------
+    units : sequence of Unit
+    placed : dict
+        Key of every unit -> its part; changed in place.
+    parts : sequence
+        That every class should be in: splits or folds.
+    """
     homes = Counter((label, placed[unit.key]) for unit in units for label in unit.labels)
-    for label in sorted({label for unit in units for label in unit.labels}):
+    holders: dict[str, list[Unit]] = defaultdict(list)
+    for unit in units:
+        for label in unit.labels:
+            holders[label].append(unit)
+    for label in sorted(holders):
         for part in parts:
             if homes[label, part]:
                 continue
             spare = [
                 unit
-                for unit in units
-                if label in unit.labels
-                and all(homes[other, placed[unit.key]] > 1 for other in unit.labels)
+                for unit in holders[label]
+                if all(homes[other, placed[unit.key]] > 1 for other in unit.labels)
             ]
             if spare:
                 moved = min(spare, key=lambda unit: (len(unit.members), unit.key))
@@ -246,7 +235,7 @@ def _mend(units: list[_Unit], placed: dict[str, Split], parts: tuple[Split, ...]
                 placed[moved.key] = part
 
 
-def _check_sizes(manifest: Manifest, units: list[_Unit], n_parts: int) -> None:
+def _check_sizes(manifest: Manifest, units: list[Unit], n_parts: int) -> None:
     examples = Counter(manifest.examples[at].label for unit in units for at in unit.members)
     groups = Counter(label for unit in units for label in unit.labels)
     enough = MIN_EXAMPLES if n_parts == len(SPLITS) else n_parts

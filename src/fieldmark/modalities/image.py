@@ -22,6 +22,8 @@ from __future__ import annotations
 import io
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -118,24 +120,56 @@ class ImageModality:
         >>> ImageModality().decode(grey, InputSpec(height=8, width=8)).shape
         (8, 8, 3)
         """
-        if not data:
-            raise _unreadable("empty-file")
-        if _is_heic(data):
-            raise _unreadable("heic")
-        _quiet_pillow()
-        try:
-            with _open(data) as image:
-                _check_size(*image.size)
-                if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
-                    return _decode_jpeg(data, image, spec)
-                return _decode_other(image, spec)
-        except UnreadableExample:
-            raise
-        except Exception as error:  # decoders raise whatever the bytes make them raise
-            raise _unreadable(_code_of(error, data), _words(error)) from error
+        with opened(data) as image:
+            pixels, bgr = oriented(data, image, spec)
+            return _fit(pixels, spec, bgr=bgr)
 
 
 IMAGE: Final = ImageModality()
+
+
+@contextmanager
+def opened(data: bytes) -> Iterator[Image]:
+    """Read a file's header and refuse what is no picture to decode; nothing else is decoded yet.
+
+    Yields
+    ------
+    PIL.Image.Image
+        Its size, format and metadata are known.
+
+    Raises
+    ------
+    UnreadableExample
+        As :meth:`ImageModality.decode`, for whatever goes wrong inside the ``with`` too.
+    """
+    if not data:
+        raise _unreadable("empty-file")
+    if _is_heic(data):
+        raise _unreadable("heic")
+    _quiet_pillow()
+    try:
+        with _open(data) as image:
+            _check_size(*image.size)
+            yield image
+    except UnreadableExample:
+        raise
+    except Exception as error:  # decoders raise whatever the bytes make them raise
+        raise _unreadable(_code_of(error, data), _words(error)) from error
+
+
+def oriented(data: bytes, image: Image, spec: InputSpec) -> tuple[NDArray[np.uint8], bool]:
+    """Decode an opened picture, upright, at least as large as the spec needs.
+
+    Returns
+    -------
+    uint8 array of shape (height, width, 3) or (height, width)
+        Colour or grey.
+    bool
+        Whether its colours are in OpenCV's order, blue first.
+    """
+    if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
+        return _decode_jpeg(data, image, spec)
+    return _decode_other(image, spec), False
 
 
 def _quiet_pillow() -> None:
@@ -208,7 +242,8 @@ def _check_size(width: int, height: int) -> None:
         raise _unreadable("too-small", size)
 
 
-def _orientation(image: Image) -> int:
+def orientation_of(image: Image) -> int:
+    """Return what the camera wrote about how it was held, 1 to 8; 1 for none or nonsense."""
     try:
         value = image.getexif().get(0x0112, 1)
     except Exception:  # broken metadata is no reason to refuse whole pixels
@@ -232,12 +267,12 @@ def _reduction(width: int, height: int, spec: InputSpec) -> int:
     return next((d for d in (8, 4, 2) if shrink / d >= 1.25), 1)
 
 
-def _decode_jpeg(data: bytes, image: Image, spec: InputSpec) -> NDArray[np.uint8]:
+def _decode_jpeg(data: bytes, image: Image, spec: InputSpec) -> tuple[NDArray[np.uint8], bool]:
     code = jpeg.problem(data)
     if code:
         raise _unreadable(code)
     cv2 = opencv()
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     width, height = image.size
     turned = orientation in (5, 6, 7, 8)
     reduction = _reduction(*((height, width) if turned else (width, height)), spec)
@@ -251,12 +286,12 @@ def _decode_jpeg(data: bytes, image: Image, spec: InputSpec) -> NDArray[np.uint8
     # libjpeg rounds the reduced size up. Anything else means that OpenCV and Pillow, which checked
     # the size, read different headers.
     if pixels is None or pixels.shape[:2] != (-(-height // reduction), -(-width // reduction)):
-        return _decode_other(image, spec)
-    return _fit(_orient(pixels, orientation), spec, bgr=True)
+        return _decode_other(image, spec), False
+    return _orient(pixels, orientation), True
 
 
 def _decode_other(image: Image, spec: InputSpec) -> NDArray[np.uint8]:
-    """Decode with Pillow at full size, to RGB or to a 2-D grey array, and fit."""
+    """Decode with Pillow at full size, to RGB or to a 2-D grey array."""
     sixteen = image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM")
     if not sixteen and image.mode in ("I", "F"):
         raise _unreadable("unsupported-mode", f"mode {image.mode}")
@@ -268,7 +303,7 @@ def _decode_other(image: Image, spec: InputSpec) -> NDArray[np.uint8]:
         image.load()
         pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     # TIFF applies its own orientation while loading and then forgets it.
-    return _fit(_orient(pixels, _orientation(image)), spec)
+    return _orient(pixels, orientation_of(image))
 
 
 def _sixteen_bits(image: Image, background: int) -> NDArray[np.uint8]:

@@ -34,10 +34,20 @@ class Progress(Event):
 
     name: ClassVar[str] = "progress"
     stage: str
-    """``hash``, ``decode``, ``features``, ``activations``, ``load`` (Keras), ``lr``, ``epoch``."""
+    """``hash``, ``look``, ``compare``, ``decode``, ``features``, ``activations``, ``load`` (Keras),
+    ``lr``, ``epoch``."""
     done: int
     total: int
     loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted(Event):
+    """Something to know about a list that was obeyed; nothing stops for it."""
+
+    name: ClassVar[str] = "noted"
+    code: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +64,8 @@ class DataChecked(Event):
     valid: int
     test: int
     classes: tuple[str, ...]
+    n_together: int = 0
+    """Groups, and clusters of near copies and bursts, that were kept on one side each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

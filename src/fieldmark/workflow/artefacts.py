@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import os
 import platform
@@ -16,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.config import to_toml
+from fieldmark.data import split_file
 from fieldmark.data.manifest import Manifest
+from fieldmark.data.table import written
 from fieldmark.evaluation import charts
 from fieldmark.evaluation.metrics import losses
 from fieldmark.evaluation.report import Report
@@ -86,6 +86,7 @@ def _write_tables(
     folder.write_json("layers.json", facts.table.to_dict())
     folder.write_json("metrics.json", report.to_dict() | {"parity": _parity(facts)} | _int8(facts))
     folder.write("data.csv", _data_csv(facts.manifest))
+    folder.write("split.csv", split_file.text(facts.manifest))
     folder.write("predictions.csv", _predictions_csv(facts, scores))
     folder.write("results.csv", _results_csv(facts))
     if facts.fitted.head is not None:
@@ -106,21 +107,13 @@ def _int8(facts: RunFacts) -> dict[str, Any]:
     return {"int8": dataclasses.asdict(verdict) | {"passed": verdict.passed}}
 
 
-def _csv(header: list[str], rows: list[list[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)  # ends rows with CR LF, and so quotes either one in a name
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
-
-
 def _data_csv(manifest: Manifest) -> str:
-    rows = [
+    rows: list[list[Any]] = [
         [each.path, each.sha256, each.label, each.group, each.split or "", "", 1]
         for each in manifest.examples
     ]
     rows += [[each.path, "", "", "", "", each.code, 0] for each in manifest.left_out]
-    return _csv(["path", "sha256", "label", "group", "split", "problem", "used"], rows)
+    return written(["path", "sha256", "label", "group", "split", "problem", "used"], rows)
 
 
 def _predictions_csv(facts: RunFacts, scores: NDArray[np.float32]) -> str:
@@ -141,7 +134,7 @@ def _predictions_csv(facts: RunFacts, scores: NDArray[np.float32]) -> str:
             ]
         )
     header = ["path", "sha256", "label", "predicted", "correct", "loss"]
-    return _csv([*header, *(f"score:{name}" for name in classes)], rows)
+    return written([*header, *(f"score:{name}" for name in classes)], rows)
 
 
 def _results_csv(facts: RunFacts) -> str:
@@ -155,7 +148,7 @@ def _results_csv(facts: RunFacts) -> str:
         "lr": "lr",
     }
     rows = [[f"{epoch[key]:.6g}" for key in names] for epoch in facts.history]
-    return _csv(list(names.values()), rows)
+    return written(list(names.values()), rows)
 
 
 def _head_csv(head: Head) -> str:
@@ -172,7 +165,7 @@ def _head_csv(head: Head) -> str:
         ]
         for point in head.path
     ]
-    return _csv(names, rows)
+    return written(names, rows)
 
 
 def _environment(facts: RunFacts) -> dict[str, Any]:
@@ -225,7 +218,7 @@ def _write_pictures(facts: RunFacts, report: Report) -> None:
         test = fitted.range_test
         folder.write("lr_find.png", charts.lr_find_png(test.rates, test.losses, test.chosen))
         rows = [[f"{r:.6g}", f"{x:.6g}"] for r, x in zip(test.rates, test.losses, strict=True)]
-        folder.write("lr_find.csv", _csv(["lr", "loss"], rows))
+        folder.write("lr_find.csv", written(["lr", "loss"], rows))
 
 
 def _worst(facts: RunFacts, scores: NDArray[np.float32]) -> list[Worst]:

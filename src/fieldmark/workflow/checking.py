@@ -1,42 +1,230 @@
-"""Read every picture of a folder once and say which cannot be used. Writes only the cache."""
+"""Look at a folder before anything is trained on it: what is broken, copied, odd or leaking.
+
+Reads every file once and changes none. What is found is the same that ``split`` and ``train`` act
+on; here it is shown, with what was done about it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import textwrap
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from fieldmark.data import cache
-from fieldmark.data.cache import CacheSettings
-from fieldmark.data.manifest import Manifest
-from fieldmark.modalities import MODALITIES
-from fieldmark.modalities.base import InputSpec
-from fieldmark.workflow.dataset import cores, hashed, load
+from fieldmark.config import Settings
+from fieldmark.data import scan
+from fieldmark.data.findings import KINDS, Finding
+from fieldmark.data.manifest import SPLITS, Manifest
+from fieldmark.errors import DataError
+from fieldmark.evaluation.wording import printable
+from fieldmark.training.events import Listener, silent
+from fieldmark.workflow.auditing import audited
+from fieldmark.workflow.dataset import cores, listed
 
-SIZE: Final = 64
-"""The size that most networks of the catalogue train at: decoded once, for both."""
+SCHEMA: Final = "fieldmark.check/2"
+N_SHOWN: Final = 4
+"""Findings of one kind whose paths are printed; the page and the JSON hold more."""
+_REFUSED: Final = {
+    "one-class": "one-class",
+    "empty-class": "empty-class",
+    "class-only-in-test": "class-not-in-part",
+    "class-names-collide": "names-collide",
+    "class-name-not-text": "name-not-text",
+}
+"""What ``train`` refuses a folder for -> the kind of finding that it is here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What was found in a folder; printed, it is a table."""
+
+    found: Manifest
+    """Everything that could be read, and in ``left_out`` what could not."""
+    manifest: Manifest
+    """Without what would spoil the figures; near copies and bursts marked by ``cluster``."""
+    findings: tuple[Finding, ...]
+    """In the order of :data:`fieldmark.data.findings.KINDS`, then as found."""
+    notes: tuple[str, ...] = ()
+    """What to know about the lists that were obeyed."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """By stage."""
+
+    @property
+    def serious(self) -> tuple[Finding, ...]:
+        """Findings that make a figure or a label wrong: what ``--strict`` fails on."""
+        return tuple(each for each in self.findings if KINDS[each.code].serious)
+
+    def of(self, code: str) -> tuple[Finding, ...]:
+        """Return the findings of one kind."""
+        return tuple(each for each in self.findings if each.code == code)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain JSON values."""
+        used, found = self.manifest.counts(), self.found.counts()
+        left_out = [
+            {"path": each.path, "code": each.code, "reason": each.reason}
+            for each in self.manifest.left_out
+        ]
+        return {
+            "schema": SCHEMA,
+            "folder": self.manifest.name,
+            "classes": {name: {"files": found[name], "used": used[name]} for name in used},
+            "parts": {part: len(self.manifest.part(part)) for part in SPLITS},
+            "findings": [each.to_dict() for each in self.findings],
+            "left_out": left_out,
+            "notes": list(self.notes),
+            "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+        }
+
+    def to_json(self) -> str:
+        """Return :meth:`to_dict` as JSON; what is no text in a name becomes an escape."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    def lines(self, width: int = 80) -> Iterator[str]:
+        """Say it as a table of lines, at most ``width`` wide."""
+        for line in self._lines():
+            yield from textwrap.wrap(line, width, subsequent_indent=" " * 10) or [""]
+
+    def _lines(self) -> Iterator[str]:
+        used, found = self.manifest.counts(), self.found.counts()
+        n = sum(found.values())
+        took = sum(self.seconds.values())
+        name = printable(self.manifest.name)
+        yield f"{name}: {n:,} pictures in {len(used)} classes (read in {took:.1f} s)"
+        yield ""
+        widest = max(len(printable(each)) for each in used)
+        yield f"  {'class':<{widest}}   files    used"
+        for each in used:
+            yield f"  {printable(each):<{widest}}  {found[each]:>6,}  {used[each]:>6,}"
+        yield ""
+        yield from self._found_lines()
+        yield from self._unread_lines()
+        counts = sorted(used.values())
+        yield f"{sum(counts):,} usable. Smallest class {counts[0]:,}, largest {counts[-1]:,}."
+
+    def _found_lines(self) -> Iterator[str]:
+        for code, kind in KINDS.items():
+            findings = self.of(code)
+            if not findings:
+                continue
+            n_files = len({path for each in findings for path in each.paths})
+            what = f"{n_files:,} files" if n_files else f"{len(findings):,}"
+            done = ", ".join(dict.fromkeys(each.done for each in findings))
+            yield f"  {kind.title}: {what}, {done} [{code}]"
+            for each in findings[:N_SHOWN]:
+                names = " = ".join(printable(path) for path in each.paths[:3])
+                more = f" and {len(each.paths) - 3:,} more" if len(each.paths) > 3 else ""
+                yield f"      {names}{more}  {each.text}".rstrip()
+            if len(findings) > N_SHOWN:
+                yield f"      and {len(findings) - N_SHOWN:,} more"
+            yield ""
+
+    def _unread_lines(self) -> Iterator[str]:
+        """List the files that are no examples or cannot be read, by reason."""
+        groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for each in self.found.left_out:
+            # What stands in brackets differs from file to file.
+            groups[each.code, each.reason.partition(" (")[0]].append(each.path)
+        for (code, reason), paths in sorted(groups.items(), key=lambda item: -len(item[1])):
+            yield f"  {printable(reason)}: {len(paths):,} files, skipped [{code}]"
+            yield "      " + ", ".join(printable(path) for path in paths[:N_SHOWN])
+            yield ""
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
 
 
 def check(
-    folder: str | Path, *, labels: str | Path | None = None, label_from: str = "folder"
-) -> Manifest:
-    """Decode everything once.
+    folder: str | Path,
+    *,
+    labels: str | Path | None = None,
+    label_from: str = "folder",
+    settings: Settings | None = None,
+    listen: Listener = silent,
+) -> Check:
+    """Find broken, copied, mislabelled, odd and leaking files. Changes nothing.
 
     Parameters
     ----------
     folder, labels, label_from
         As for :func:`fieldmark.load`.
+    settings : Settings, optional
+        ``data`` and ``audit`` are read.
+    listen : callable
+        Gets :class:`~fieldmark.training.events.Progress`.
 
     Returns
     -------
-    Manifest
-        What is usable, and in ``left_out`` what is not, each with its reason.
+    Check
 
     Raises
     ------
     DataError
-        As :func:`fieldmark.load`; ``mostly-unreadable`` if more than half cannot be read.
+        ``no-folder``, ``no-classes`` and others where there is nothing to look at. A folder that
+        ``train`` would refuse is described all the same.
+
+    Examples
+    --------
+    ::
+
+        found = fieldmark.check("flowers")
+        print(found)
+        found.of("label-conflict")
     """
-    manifest = hashed(load(folder, labels=labels, label_from=label_from).manifest)
-    spec = InputSpec(height=SIZE, width=SIZE, fit="stretch")
-    settings = CacheSettings(threads=cores())
-    return cache.decode(manifest, MODALITIES["image"], spec, settings=settings).manifest
+    asked = settings or Settings()
+    started = time.monotonic()
+    manifest, refusals = scan.survey(
+        Path(folder), labels=Path(labels) if labels else None, label_from=label_from
+    )
+    source = {"folder": str(folder), "labels": str(labels or ""), "label_from": label_from}
+    found = checked(manifest, asked.changed("data", source), refusals=refusals, listen=listen)
+    took = time.monotonic() - started - sum(found.seconds.values())
+    return dataclasses.replace(found, seconds={"list": took} | found.seconds)
+
+
+def checked(
+    manifest: Manifest,
+    settings: Settings,
+    *,
+    refusals: Sequence[DataError] = (),
+    listen: Listener = silent,
+) -> Check:
+    """Check a folder that was listed.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    settings : Settings
+    refusals : sequence of DataError
+        What ``train`` would refuse it for.
+    listen : callable
+    """
+    started = time.monotonic()
+    found = listed(manifest, settings, to_learn=False, listen=listen)
+    read = time.monotonic() - started
+    result = audited(
+        found.manifest,
+        settings,
+        threads=cores(),
+        kept=found.kept,
+        refuse=False,
+        listen=listen,
+    )
+    findings = [*map(_refused, refusals), *result.audit.findings]
+    order = {code: place for place, code in enumerate(KINDS)}
+    return Check(
+        found=result.audit.seen,
+        manifest=result.audit.manifest,
+        findings=tuple(sorted(findings, key=lambda each: order[each.code])),
+        notes=tuple(str(note) for note in found.notes),
+        seconds={"read": read} | result.seconds,
+    )
+
+
+def _refused(error: DataError) -> Finding:
+    return Finding(code=_REFUSED[error.code], text=error.what)

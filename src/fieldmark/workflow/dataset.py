@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fieldmark.config import DataSettings, Settings, SplitSettings
-from fieldmark.data import scan, split
-from fieldmark.data.manifest import Example, Manifest, Split
+from fieldmark.data import groups as grouped
+from fieldmark.data import overrides as fix_list
+from fieldmark.data import placing, scan, split, split_file
+from fieldmark.data.folds import folds as dealt
+from fieldmark.data.manifest import SPLITS, Example, Manifest, Note, Split
 from fieldmark.training.events import Listener, Progress, silent
+from fieldmark.workflow.auditing import audited
+from fieldmark.workflow.parts import check_parts
+
+if TYPE_CHECKING:
+    from fieldmark.workflow.checking import Check
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +31,8 @@ class Dataset:
     """How it was loaded; a run keeps this, so that it can be repeated."""
     shares: SplitSettings | None = None
     """How its parts were drawn; None: not yet."""
+    notes: tuple[Note, ...] = ()
+    """What to know about the lists that were obeyed."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -32,20 +43,45 @@ class Dataset:
         """Count examples per class, of one part or of all."""
         return self.manifest.counts(part)
 
-    def split(self, *, val: float = 0.15, test: float = 0.15, seed: int = 0) -> Dataset:
+    def check(self, *, listen: Listener = silent) -> Check:
+        """Find broken, copied, mislabelled, odd and leaking files; printed, it is a table."""
+        from fieldmark.workflow.checking import checked
+
+        return checked(self.manifest, self._settings(), listen=listen)
+
+    def clean(self) -> Dataset:
+        """Leave out what would spoil the figures, and mark near copies, which stay together.
+
+        Label conflicts, all but one of exact copies, training pictures that are also in a
+        ready-made test part, and what cannot be read; the fix list is obeyed.
+        :func:`fieldmark.train` does the same by itself.
+        """
+        found = cleaned(self.manifest, self._settings())
+        return replace(self, manifest=found.manifest, notes=found.notes)
+
+    def split(
+        self, *, val: float = 0.15, test: float = 0.15, seed: int = 0, folds: int = 0
+    ) -> Dataset:
         """Give every example its part, once: by class, whole groups, repeatably.
 
-        Parts that the folder or list already gives stay as they are.
+        Parts that the folder or list already gives stay as they are. A dataset that was not
+        cleaned is cleaned first.
 
         Parameters
         ----------
         val, test : float
             Shares of the whole, in (0, 1).
         seed : int, default=0
+        folds : int, default=0
+            Deal all examples into so many folds as well, 2 to 20; 0: none.
         """
-        settings = Settings().changed("split", {"valid": val, "test": test, "seed": seed})
-        parted = assigned(hashed(self.manifest), settings)
-        return Dataset(parted, self.source, settings.split)
+        shares = {"valid": val, "test": test, "seed": seed, "folds": folds}
+        settings = self._settings().changed("split", shares)
+        found = prepared(self.manifest, settings)
+        return replace(self, manifest=found.manifest, shares=settings.split, notes=found.notes)
+
+    def _settings(self) -> Settings:
+        return Settings().changed("data", asdict(self.source))
 
     def __len__(self) -> int:
         return len(self.manifest.examples)
@@ -62,7 +98,12 @@ class Dataset:
 
 
 def load(
-    folder: str | Path, *, labels: str | Path | None = None, label_from: str = "folder"
+    folder: str | Path,
+    *,
+    labels: str | Path | None = None,
+    label_from: str = "folder",
+    groups: str | Path = "",
+    overrides: str | Path = "auto",
 ) -> Dataset:
     """List the labelled examples of a folder. Reads names, not pictures.
 
@@ -75,6 +116,13 @@ def load(
         Such a CSV file for the pictures in ``folder``.
     label_from : str, default="folder"
         ``folder``, or ``name:REGEX``: the first group, found in the file name, is the label.
+    groups : str or Path, default=""
+        Which files are never split apart: ``folder``, ``name:REGEX``, ``column:NAME`` of the list
+        of labels, or a CSV file with the columns ``path,group``.
+    overrides : str or Path, default="auto"
+        The fix list: a CSV file with the columns ``path,action[,value,reason,sha256]``; ``auto``:
+        ``overrides.csv`` in the folder, where there is one; ``none``. It is obeyed once the files
+        are read, by :meth:`Dataset.split` and :func:`fieldmark.train`.
 
     Raises
     ------
@@ -82,12 +130,157 @@ def load(
         ``no-folder``, ``no-classes``, ``one-class`` and others of ``docs/errors.md``.
     """
     listed = scan.scan(Path(folder), labels=Path(labels) if labels else None, label_from=label_from)
+    fixes = fix_list.find(str(overrides), listed.root)
     source = DataSettings(
         folder=str(Path(folder).absolute()),
         labels=str(Path(labels).absolute()) if labels else "",
         label_from=label_from,
+        groups=_absolute(str(groups)),
+        overrides=str(fixes.absolute()) if fixes else "none",
     )
     return Dataset(listed, source)
+
+
+def _absolute(groups: str) -> str:
+    """Return the setting with a file's whole path: a run may be repeated from elsewhere."""
+    return str(Path(groups).absolute()) if groups and Path(groups).is_file() else groups
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A manifest on its way to parts."""
+
+    manifest: Manifest
+    notes: tuple[Note, ...]
+    """What to know about the lists that were obeyed; nothing stops for it."""
+    kept: frozenset[str] = frozenset()
+    """Paths that a person said to keep, whatever is found."""
+
+
+def listed(
+    manifest: Manifest,
+    settings: Settings,
+    *,
+    threads: int | None = None,
+    to_learn: bool = True,
+    listen: Listener = silent,
+) -> Prepared:
+    """Read the files of a listed folder and obey its lists: hashes, groups, fix list.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of :func:`load`.
+    settings : Settings
+        Their table ``data``.
+    threads : int, optional
+        Of reading; default: every core.
+    to_learn : bool, default=True
+        Refuse a fix list that leaves nothing to learn from.
+    listen : callable, optional
+
+    Raises
+    ------
+    DataError, UsageError
+        Of :mod:`fieldmark.data.groups` and ``overrides``.
+    """
+    data = settings.data
+    found = hashed(manifest, threads=threads, listen=listen)
+    with_groups = grouped.given(found, data.groups, labels=_list_of(data))
+    fixed, kept, notes = _fixed(with_groups.manifest, data, to_learn=to_learn)
+    return Prepared(manifest=fixed, notes=(*with_groups.notes, *notes), kept=kept)
+
+
+def cleaned(
+    manifest: Manifest,
+    settings: Settings,
+    *,
+    threads: int | None = None,
+    listen: Listener = silent,
+) -> Prepared:
+    """Do what :func:`listed` does, then audit; a manifest that was audited stays as it is.
+
+    Raises
+    ------
+    DataError, UsageError
+        As :func:`listed` and :func:`fieldmark.workflow.auditing.audited`.
+    """
+    found = listed(manifest, settings, threads=threads, listen=listen)
+    if found.manifest.audited:
+        return found
+    result = audited(
+        found.manifest,
+        settings,
+        threads=threads or cores(),
+        kept=found.kept,
+        listen=listen,
+    )
+    clean = replace(result.audit.manifest, audited=True)
+    # A ready-made part of which nothing is left must not be drawn anew from the others.
+    check_parts(clean, [part for part in SPLITS if found.manifest.part(part)])
+    return replace(found, manifest=clean)
+
+
+def prepared(
+    manifest: Manifest,
+    settings: Settings,
+    *,
+    threads: int | None = None,
+    listen: Listener = silent,
+) -> Prepared:
+    """Go the one way from a listed folder to parts: hashes, groups, fix list, audit, parts.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of :func:`load`; or of an earlier call: then nothing changes.
+    settings : Settings
+        Their tables ``data``, ``audit`` and ``split``, and the seed.
+    threads : int, optional
+        Of reading; default: every core.
+    listen : callable, optional
+
+    Raises
+    ------
+    DataError, UsageError
+        As :func:`cleaned`, and of :mod:`fieldmark.data.split`, ``split_file`` and ``placing``.
+    """
+    parts = settings.split
+    found = cleaned(manifest, settings, threads=threads, listen=listen)
+    result, notes = found.manifest, found.notes
+    if parts.file:
+        saved = split_file.read(Path(parts.file))
+        fractions = (1.0 - parts.valid - parts.test, parts.valid, parts.test)
+        placed = placing.placed(result, saved, fractions=fractions, seed=split_seed(settings))
+        result, notes = placed.manifest, (*notes, *placed.notes)
+    result = assigned(result, settings)
+    if parts.folds:
+        result = dealt(result, parts.folds, seed=split_seed(settings))
+    return replace(found, manifest=result, notes=notes)
+
+
+def corrected(manifest: Manifest, data: DataSettings) -> Prepared:
+    """Obey the fix list on a folder that is only measured on: classes may be few, parts none."""
+    if fix_list.find(data.overrides, manifest.root) is None:
+        return Prepared(manifest=manifest, notes=())
+    found, _, notes = _fixed(hashed(manifest), data, to_learn=False)
+    return Prepared(manifest=found, notes=notes)
+
+
+def _fixed(
+    manifest: Manifest, data: DataSettings, *, to_learn: bool
+) -> tuple[Manifest, frozenset[str], tuple[Note, ...]]:
+    listed = fix_list.find(data.overrides, manifest.root)
+    if listed is None:
+        return manifest, frozenset(), ()
+    found = fix_list.apply(manifest, fix_list.read(listed), to_learn=to_learn)
+    return found.manifest, found.kept, found.notes
+
+
+def _list_of(data: DataSettings) -> Path | None:
+    """Return the list of labels: given, or the data folder itself."""
+    listed = data.labels or (data.folder if Path(data.folder).is_file() else "")
+    return Path(listed) if listed else None
 
 
 def hashed(

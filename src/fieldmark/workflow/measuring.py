@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import re
 from collections.abc import Sequence
@@ -13,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark import runs
-from fieldmark.data import scan
-from fieldmark.data.manifest import LeftOut
+from fieldmark.config import DataSettings
+from fieldmark.config import read as read_settings
+from fieldmark.data import scan, table
+from fieldmark.data.manifest import Example, LeftOut, Manifest, Note
 from fieldmark.errors import DataError
 from fieldmark.evaluation.report import Report, measure
 from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
-from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.dataset import Dataset, cores, corrected
 from fieldmark.workflow.finding import pictures
 from fieldmark.workflow.run import Run, open_run
 
@@ -35,6 +36,8 @@ class Evaluation:
     """What lay in the folder and was no labelled picture, each with its reason."""
     n_seen: int = 0
     """Pictures, by content, that the model was trained or chosen on: they flatter the figures."""
+    notes: tuple[Note, ...] = ()
+    """Lines of the fix list that were not obeyed."""
 
 
 def predict(
@@ -66,7 +69,7 @@ class _Wanted:
 
 def evaluate(
     thing: str | Path = runs.LATEST,
-    folder: str | Path | None = None,
+    folder: str | Path | Dataset | DataSettings | None = None,
     *,
     labels: str | Path | None = None,
     label_from: str = "folder",
@@ -79,11 +82,13 @@ def evaluate(
     ----------
     thing : str or Path, default="latest"
         A run folder, a run's name, ``latest``, or a ``.fieldmark`` file.
-    folder : str or Path, optional
-        Labelled pictures; of ready-made parts only the test part is used. None: the run's own test
-        part, from its files as they are now.
+    folder : str, Path, Dataset or DataSettings, optional
+        Labelled pictures; of ready-made parts only the test part is used. A data set of
+        :func:`fieldmark.load` says how to list them, the fix list included; else ``overrides.csv``
+        in the folder is obeyed. None, or settings without a folder: the run's own test part, from
+        its files as they are now, under a fix list only where one is named.
     labels, label_from
-        As for :func:`fieldmark.load`.
+        As for :func:`fieldmark.load`; for a folder by its path.
     precision : {"float32", "int8"}, default="float32"
         Which network of the model file answers.
     runs_folder : str or Path, default="runs"
@@ -98,46 +103,56 @@ def evaluate(
         ``unknown-classes``: the folder holds a class the model does not know;
         ``nothing-to-measure``: no file could be read.
     """
-    if folder is None:
+    model = runs.find(thing, Path(runs_folder))
+    data = _source(folder, labels, label_from)
+    if not data.folder:
         run = open_run(thing, runs_folder=runs_folder)
-        model = run.bundle
-        wanted, what = _own_test_part(run), f"test part of {run.name}"
-        left_out: tuple[LeftOut, ...] = ()
+        manifest, what = _own_test_part(run), f"test part of {run.name}"
+        # What the run obeyed is in its list already; another fix list must be named.
+        if data.overrides == "auto":
+            data = dataclasses.replace(data, overrides="none")
     else:
-        model = runs.find(thing, Path(runs_folder))
         manifest = scan.scan(
-            Path(folder),
-            labels=Path(labels) if labels else None,
-            label_from=label_from,
+            Path(data.folder),
+            labels=Path(data.labels) if data.labels else None,
+            label_from=data.label_from,
             to_learn=False,
         )
-        examples = manifest.part("test") or manifest.examples
-        wanted = [_Wanted(manifest.root / each.path, each.label) for each in examples]
-        left_out, what = manifest.left_out, str(folder)
+        what = data.folder
+    fixed = corrected(manifest, data)
+    examples = fixed.manifest.part("test") if manifest.part("test") else fixed.manifest.examples
+    wanted = [_Wanted(manifest.root / each.path, each.label) for each in examples]
     predictor = Predictor.open(model, precision=as_precision(precision), bulk=True)
     _check_classes([each.label for each in wanted], predictor.classes)
     found = _measured(predictor, wanted, what)
-    known = _learned_from(runs.find(thing, Path(runs_folder)).parent / "data.csv")
+    known = _learned_from(model.parent / "data.csv")
     n_seen = sum(answer.sha256 in known for _, answer in found.predictions)
-    return dataclasses.replace(found, left_out=left_out, n_seen=n_seen)
+    left_out = fixed.manifest.left_out
+    return dataclasses.replace(found, left_out=left_out, n_seen=n_seen, notes=fixed.notes)
+
+
+def _source(
+    folder: str | Path | Dataset | DataSettings | None, labels: str | Path | None, label_from: str
+) -> DataSettings:
+    if isinstance(folder, Dataset):
+        return folder.source
+    if isinstance(folder, DataSettings):
+        return folder
+    named, listed = str(folder or ""), str(labels or "")
+    return DataSettings(folder=named, labels=listed, label_from=label_from)
 
 
 def _learned_from(listed: Path) -> set[str]:
     """Return the content hashes of training and validation part; none for a bare model file."""
     if not listed.is_file():
         return set()
-    with listed.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return {row["sha256"] for row in csv.DictReader(file) if row["split"] in ("train", "valid")}
+    return {row["sha256"] for row in table.rows(listed) if row["split"] in ("train", "valid")}
 
 
-def _own_test_part(run: Run) -> list[_Wanted]:
-    from fieldmark.config import read
-
-    root = Path(read(run.folder / "config.toml").data.folder)
+def _own_test_part(run: Run) -> Manifest:
+    root = Path(read_settings(run.folder / "config.toml").data.folder)
     root = root.parent if root.is_file() else root
-    listed = run.folder / "data.csv"
-    with listed.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == "test"]
+    rows = [row for row in table.rows(run.folder / "data.csv") if row["split"] == "test"]
     if rows and not any((root / row["path"]).is_file() for row in rows):
         raise DataError(
             f"None of the {len(rows):,} test pictures of {run.name} is there any more.",
@@ -146,7 +161,12 @@ def _own_test_part(run: Run) -> list[_Wanted]:
             why="A run keeps the names of its pictures, not the pictures.",
             hint=f"fieldmark evaluate {run.name} FOLDER",
         )
-    return [_Wanted(root / row["path"], row["label"]) for row in rows]
+    examples = tuple(
+        Example(path=row["path"], label=row["label"], sha256=row["sha256"], split="test")
+        for row in rows
+    )
+    classes = tuple(sorted({each.label for each in examples}))
+    return Manifest(root=root, examples=examples, classes=classes)
 
 
 def _check_classes(labels: Sequence[str], classes: tuple[str, ...]) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.data.manifest import Manifest, Split
+from fieldmark.data.manifest import SPLITS, Manifest, Split
 from fieldmark.errors import DataError
+
+_WORDS: Final[dict[Split, str]] = {"train": "training", "valid": "validation", "test": "test"}
 
 
 def positions(manifest: Manifest, part: Split) -> NDArray[np.int64]:
@@ -32,23 +37,25 @@ def spread(at: NDArray[np.int64], n: int) -> NDArray[np.int64]:
     return at[np.unique(places)]
 
 
-def check_parts(manifest: Manifest) -> None:
-    """Refuse a manifest without one of the three parts, or without a class to learn.
+def check_parts(manifest: Manifest, parts: Iterable[Split] = SPLITS) -> None:
+    """Refuse a manifest without one of some parts, or without a class to learn.
 
     Raises
     ------
     DataError
         Codes ``empty-part``, ``emptied-class``.
     """
-    for part, words in (("train", "training"), ("valid", "validation"), ("test", "test")):
-        if not manifest.part(part):  # type: ignore[arg-type]
+    for part in parts:
+        if not manifest.part(part):
             raise DataError(
-                f"No readable picture is left in the {words} part.",
+                f"No readable picture is left in the {_WORDS[part]} part.",
                 code="empty-part",
                 where=str(manifest.root),
                 why="All three parts are needed: to learn, to choose, to measure.",
                 hint="add pictures, or look at the files that were left out",
             )
+    if "train" not in parts:
+        return
     gone = [name for name, n in manifest.counts("train").items() if not n]
     if gone:
         raise DataError(

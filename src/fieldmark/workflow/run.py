@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldmark import runs
+from fieldmark.data import table
 from fieldmark.errors import DataError
 from fieldmark.evaluation.report import Report
 from fieldmark.inference.predictor import Prediction, Predictor, Unread
@@ -65,9 +65,7 @@ class Run:
         Each is a row of ``predictions.csv``: path, label, predicted, loss and every score, as text.
         """
         listed = self.folder / "predictions.csv"
-        with listed.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-            rows = list(csv.DictReader(file))
-        return tuple(sorted(rows, key=lambda row: -float(row["loss"]))[:n])
+        return tuple(sorted(table.rows(listed), key=lambda row: -float(row["loss"]))[:n])
 
     def predict_all(self, paths: Sequence[Path | str]) -> list[Prediction | Unread]:
         """Answer many files; one that cannot be read fails alone."""

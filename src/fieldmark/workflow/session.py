@@ -67,6 +67,10 @@ class Session:
                 valid=len(manifest.part("valid")),
                 test=len(manifest.part("test")),
                 classes=manifest.classes,
+                n_together=len(
+                    {name for each in manifest.examples for name in (each.group, each.cluster)}
+                    - {""}
+                ),
             )
         )
         return folder

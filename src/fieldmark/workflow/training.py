@@ -9,9 +9,9 @@ from typing import Final
 from fieldmark.config import Auto, Settings, TrainSettings
 from fieldmark.errors import UsageError
 from fieldmark.training import backend
-from fieldmark.training.events import Listener, silent
+from fieldmark.training.events import Listener, Noted, silent
 from fieldmark.workflow.choosing import choose, starts_pretrained
-from fieldmark.workflow.dataset import Dataset, assigned, cores, hashed, load
+from fieldmark.workflow.dataset import Dataset, cores, load, prepared
 from fieldmark.workflow.finishing import finish
 from fieldmark.workflow.network import Net
 from fieldmark.workflow.run import Run
@@ -85,7 +85,10 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
     session = Session(settings, name, threads, listen)
     if not starts_pretrained(settings) or settings.head.fine_tune in ("blocks", "all"):
         backend.chosen()  # a missing extra is said before any work is done
-    manifest = assigned(hashed(dataset.manifest, threads=threads, listen=session.listen), settings)
+    found = prepared(dataset.manifest, settings, threads=threads, listen=session.listen)
+    manifest = found.manifest
+    for note in dataset.notes or found.notes:
+        session.listen(Noted(code=note.code, text=note.text))
     choice = choose(
         settings,
         n_classes=len(manifest.classes),
@@ -146,4 +149,11 @@ def _net_setting(net: str) -> dict[str, str]:
 
 
 def _loaded(folder: str | Path, settings: Settings) -> Dataset:
-    return load(folder, labels=settings.data.labels or None, label_from=settings.data.label_from)
+    data = settings.data
+    return load(
+        folder,
+        labels=data.labels or None,
+        label_from=data.label_from,
+        groups=data.groups,
+        overrides=data.overrides,
+    )

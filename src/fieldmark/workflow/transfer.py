@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fieldmark.config import seconds
 from fieldmark.data.cache import Decoded
+from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Manifest
 from fieldmark.data.reading import FilePixels
 from fieldmark.errors import UsageError
@@ -206,10 +207,9 @@ def _rows(features: Features) -> Rows:
     manifest = features.manifest
     index = {name: at for at, name in enumerate(manifest.classes)}
     taken: list[tuple[int, int, int, bool]] = []
-    groups: dict[str, int] = {}
-    for example in manifest.part("train"):
-        # Copies of one content, and what the data calls a group, stay on one side of every fold.
-        group = groups.setdefault(example.group or example.sha256, len(groups))
+    examples = manifest.part("train")
+    # Groups, near copies and copies of one content stay on one side of every fold.
+    for example, group in zip(examples, unit_numbers(examples).tolist(), strict=True):
         label = index[example.label]
         taken.append((features.row_of[example.sha256], label, group, True))
         copies = features.copies_of.get(example.sha256, ())

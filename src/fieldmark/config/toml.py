@@ -1,0 +1,104 @@
+"""Settings from TOML and back, and the presets."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from fieldmark.config.checks import unknown
+from fieldmark.config.tables import Settings
+from fieldmark.errors import ConfigError
+
+PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "fast": {"net": {"name": "small"}, "train": {"time": "5m"}},
+    "best": {"net": {"name": "residual"}, "train": {"time": "20m"}},
+}
+"""Recipes from scratch by the minutes they take: name -> table -> values; the rest stays as it is.
+What two cores make of the minutes is measured in ``docs/decisions/003-tuned-recipe.md``."""
+
+
+def preset(name: str) -> Settings:
+    """Return the settings of a preset, to be changed further.
+
+    Raises
+    ------
+    ConfigError
+        Code ``preset-unknown``.
+
+    Examples
+    --------
+    >>> preset("fast").train.time
+    '5m'
+    """
+    if name not in PRESETS:
+        raise ConfigError(
+            f"There is no preset {name!r}.",
+            code="preset-unknown",
+            where="--preset",
+            hint=f"choose one of: {', '.join(PRESETS)}",
+        )
+    return from_tables(PRESETS[name], Settings())
+
+
+def read(path: Path, base: Settings | None = None) -> Settings:
+    """Read a TOML file on top of ``base`` (default: the defaults).
+
+    Raises
+    ------
+    ConfigError
+        Codes ``config-file``, ``setting-unknown``, ``setting-type``, ``setting-range``.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(
+            f"The settings file cannot be read: {error}.",
+            code="config-file",
+            where=str(path),
+            hint="a run's config.toml shows what such a file looks like",
+        ) from error
+    return from_tables(tables, base or Settings())
+
+
+def from_tables(tables: Mapping[str, Any], base: Settings) -> Settings:
+    """Put the tables of a parsed TOML file on top of ``base``."""
+    known = [each.name for each in dataclasses.fields(Settings)]
+    for table, values in tables.items():
+        if table not in known or not isinstance(values, dict):
+            raise unknown(f"table [{table}]", table, known, "the file")
+        base = base.changed(table, values)
+    return base
+
+
+def to_toml(settings: Settings) -> str:
+    """Write settings as TOML; :func:`read` gives them back.
+
+    Examples
+    --------
+    >>> print(to_toml(Settings()).splitlines()[0])
+    [data]
+    """
+    lines: list[str] = []
+    for table in dataclasses.fields(settings):
+        lines.append(f"[{table.name}]")
+        values = getattr(settings, table.name)
+        for each in dataclasses.fields(values):
+            lines.append(f"{each.name} = {_toml(getattr(values, each.name))}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped too, and for
+        # characters beyond U+FFFF, which JSON would escape in halves. What is no character at all,
+        # from a name that is not UTF-8, becomes a question mark: TOML has no way to write it.
+        text = value.encode("utf-8", "replace").decode("utf-8")
+        return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)

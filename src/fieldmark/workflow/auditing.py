@@ -1,0 +1,95 @@
+"""Look at every picture once, compare them all, and clean the folder's manifest: reads only.
+
+One way for every verb: ``check`` shows what is found, ``split`` and ``train`` act on it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from dataclasses import dataclass, field
+
+from fieldmark.config import Settings
+from fieldmark.data import audit, cache, looks
+from fieldmark.data.audit import Audit
+from fieldmark.data.duplicates import Seen
+from fieldmark.data.manifest import Manifest
+from fieldmark.training.events import Listener, Progress, silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """An audit, what it was made from, and how long it took."""
+
+    audit: Audit
+    seen: Seen
+    seconds: dict[str, float] = field(default_factory=dict)
+    """``look``: every picture decoded and measured; ``compare``: near copies; ``ask``: the rest."""
+
+
+def audited(
+    manifest: Manifest,
+    settings: Settings,
+    *,
+    threads: int,
+    kept: frozenset[str] = frozenset(),
+    refuse: bool = True,
+    listen: Listener = silent,
+) -> Audited:
+    """Audit a manifest with hashes.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    settings : Settings
+        Their table ``audit``; and whether anything is kept in the cache.
+    threads : int
+    kept : frozenset of str
+        Paths that a person said to keep, whatever is found.
+    refuse : bool, default=True
+        Refuse a folder that is mostly unreadable.
+    listen : callable
+
+    Returns
+    -------
+    Audited
+        With ``audit.clean`` false, nothing is left out but what cannot be read.
+
+    Raises
+    ------
+    DataError
+        ``mostly-unreadable``, ``emptied-class``.
+    UsageError
+        ``cache-inside-data``.
+    """
+    started = time.monotonic()
+
+    def said(stage: str) -> cache.Progress:
+        return lambda done, total: listen(Progress(stage=stage, done=done, total=total))
+
+    readable, found = looks.look_at(
+        manifest,
+        threads=threads,
+        directory=cache.safe_directory(manifest.root) if settings.run.cache else None,
+        refuse=refuse,
+        progress=said("look"),
+    )
+    looked = time.monotonic()
+    seen = audit.see(
+        readable,
+        found,
+        near=settings.audit.near,
+        kept=kept,
+        threads=threads,
+        progress=said("compare"),
+    )
+    compared = time.monotonic()
+    result = audit.audit(seen)
+    if not settings.audit.clean:
+        result = dataclasses.replace(result, manifest=result.seen)
+    seconds = {
+        "look": looked - started,
+        "compare": compared - looked,
+        "ask": time.monotonic() - compared,
+    }
+    return Audited(audit=result, seen=seen, seconds=seconds)
