@@ -223,6 +223,16 @@ def test_a_shortcut_of_one_class_among_three_is_found() -> None:
     assert camera_fact.telling == "camera Scanner: 100 % of 100 are owl"
 
 
+def test_two_sizes_for_four_classes_are_warned_of_though_they_name_none() -> None:
+    labels = np.arange(200) % 4
+    width = np.where(labels % 2 == 0, 640, 800)
+    size = asked(labels, (*NAMES, "yak"), width=width)[0]
+    assert size.fact == "size"
+    assert size.accuracy <= 0.55
+    assert size.information == pytest.approx(0.5, abs=0.05)
+    assert size.warns
+
+
 def test_colour_is_told_and_never_warned_of() -> None:
     labels = np.arange(120) % 2
     found = asked(labels, brightness=np.where(labels == 0, 40.0, 200.0))
