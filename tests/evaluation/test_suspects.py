@@ -201,6 +201,6 @@ def test_names_of_classes_do_not_matter() -> None:
 def test_what_does_not_fit_is_refused(
     logits: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
 ) -> None:
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UsageError, match="do not fit") as refused:
         suspects(logits, labels, rng=np.random.default_rng(0), groups=groups)
     assert refused.value.code == "bad-scores"
