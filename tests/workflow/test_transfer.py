@@ -35,7 +35,7 @@ from fieldmark.training.events import (
 )
 from fieldmark.training.features import Features
 from fieldmark.training.head import Head
-from fieldmark.workflow import transfer
+from fieldmark.workflow import backbone, transfer
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.parts import spread
 from tests.pictures import png, write_numbers
@@ -193,13 +193,13 @@ def test_a_second_run_over_the_same_pictures_shows_the_network_only_the_test_par
     solved: Solved, shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found: list[Features] = []
-    extract = transfer.extract
+    extract = backbone.extract
 
     def spy(*given: Any, **named: Any) -> Features:
         found.append(extract(*given, **named))
         return found[-1]
 
-    monkeypatch.setattr(transfer, "extract", spy)
+    monkeypatch.setattr(backbone, "extract", spy)
     fm.train(shapes, NET, settings=asked(tmp_path / "runs"))
     (features,) = found
     broken = {each.path for each in features.manifest.left_out}

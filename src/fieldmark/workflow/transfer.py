@@ -4,42 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.config import seconds
-from fieldmark.data import cache
 from fieldmark.data.cache import Decoded
 from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Manifest
 from fieldmark.data.reading import FilePixels
 from fieldmark.errors import UsageError
 from fieldmark.evaluation.intervals import wilson
-from fieldmark.inference.runtime import Runtime, open_runtime
 from fieldmark.modalities import MODALITIES
-from fieldmark.networks import CATALOGUE, weights
+from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import multiply_adds
 from fieldmark.networks.layers import Backbone, Dropout, Network
-from fieldmark.networks.onnx_graph import onnx_graph
-from fieldmark.networks.pretrained import PRETRAINED
 from fieldmark.networks.volumes import Plan, plan
 from fieldmark.networks.weights import Weights
 from fieldmark.training import backend
 from fieldmark.training.events import HeadSolved, Stopped
-from fieldmark.training.features import Extraction, Features, extract
+from fieldmark.training.features import Features
 from fieldmark.training.fitted import N_PROOF, N_SHOWN, Fitted
 from fieldmark.training.head import Head, HeadSettings, Rows, solve
 from fieldmark.training.recipe import COPIES, HeadRecipe, resolve_head
+from fieldmark.workflow import backbone
 from fieldmark.workflow.choosing import Choice, Known, choose, decide, scratch_name
 from fieldmark.workflow.fine_tuning import fine_tuned
 from fieldmark.workflow.finishing import Trained
 from fieldmark.workflow.parts import labels_of, positions, spread
 from fieldmark.workflow.scratch import from_scratch
-from fieldmark.workflow.session import FEATURE_SHARE, Session
+from fieldmark.workflow.session import Session
 
 COPIES_S: Final = 120
 """Seconds of a time budget that must be left before copies are tried."""
@@ -60,19 +55,19 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
         Code ``extra-missing``: the package with the backbone's weights is not installed.
     """
     check_linear(choice.plan)
-    start = _Start(session, choice, weights.pretrained(choice.plan))
+    start = backbone.Start(session.settings, choice, session.threads)
     recipe = resolve_head(
         session.settings,
         manifest.counts("train"),
         engine=start.runtime.name,
         cores=session.threads,
     )
-    features = start.extracted(manifest, recipe)
+    features = _extracted(session, start, manifest, recipe)
     folder = session.begin(features.manifest)
     head = _solved(session, features, recipe, _widths(choice))
     more = dataclasses.replace(recipe, copies=dict.fromkeys(manifest.classes, COPIES))
     if more != recipe and _copies_may_help(session, features, head):
-        again = start.extracted(manifest, more)
+        again = _extracted(session, start, manifest, more)
         better = _solved(session, again, more, (head.n_columns,))
         if better.cv_log_loss < head.cv_log_loss:
             features, head, recipe = again, better, more
@@ -160,57 +155,19 @@ def check_linear(made: Plan) -> None:
         )
 
 
-@dataclass
-class _Start:
-    """A backbone that is ready to look at pictures."""
+def _extracted(
+    session: Session, start: backbone.Start, manifest: Manifest, recipe: HeadRecipe
+) -> Features:
+    copies = {
+        each.sha256: recipe.copies[each.label]
+        for each in manifest.part("train")
+        if each.label in recipe.copies
+    }
 
-    session: Session
-    choice: Choice
-    weights: dict[str, NDArray[np.float32]]
+    def said(done: int, total: int) -> None:
+        session.progress("features", done, total)
 
-    @cached_property
-    def runtime(self) -> Runtime:
-        made = self.choice.plan
-        blank = {
-            name: np.zeros(shape, np.float32)
-            for name, shape in made.weight_shapes.items()
-            if name not in self.weights
-        }
-        engine = self.session.settings.head.engine
-        graph = onnx_graph(made, self.weights | blank)
-        return open_runtime(graph, threads=self.session.threads, engine=engine, bulk=True)
-
-    def extracted(self, manifest: Manifest, recipe: HeadRecipe) -> Features:
-        run = self.session.settings.run
-        given = Extraction(
-            runtime=self.runtime,
-            backbone=_key(self.choice.plan),
-            width=self.choice.plan.steps[-1].input[0],
-            spec=self.choice.spec,
-            modality=MODALITIES["image"],
-            threads=self.session.threads,
-            directory=cache.default_directory() if run.cache else None,
-            limit_bytes=int(run.cache_gb * 1e9 * FEATURE_SHARE),
-            seed=recipe.seed,
-        )
-        copies = {
-            each.sha256: recipe.copies[each.label]
-            for each in manifest.part("train")
-            if each.label in recipe.copies
-        }
-
-        def said(done: int, total: int) -> None:
-            self.session.progress("features", done, total)
-
-        return extract(manifest, given, copies=copies, progress=said)
-
-
-def _key(made: Plan) -> str:
-    """Name the backbone and its weights, for the cache of features."""
-    if made.foreign is not None:
-        return made.foreign.key
-    source = made.backbone.source if made.backbone else ""
-    return f"{source} {PRETRAINED[source].sha256}"
+    return start.extracted(manifest, copies=copies, seed=recipe.seed, progress=said)
 
 
 def _solved(
