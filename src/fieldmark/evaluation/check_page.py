@@ -82,7 +82,7 @@ class Shortcut:
     accuracy: Measurement
     """Of a small model on this fact alone, on pictures it did not learn from."""
     baseline: float
-    """What always answering the most frequent class would reach, in [0, 1]."""
+    """What guessing would reach, in [0, 1]."""
     verdict: str
     """In words: ``tells the classes apart``."""
 

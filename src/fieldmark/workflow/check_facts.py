@@ -12,6 +12,7 @@ from typing import Final
 
 from fieldmark.data.findings import KINDS, Finding
 from fieldmark.data.manifest import SPLITS, Manifest, Split
+from fieldmark.evaluation import check_page
 from fieldmark.evaluation.check_page import (
     MAX_FINDINGS,
     MAX_PICTURES,
@@ -19,15 +20,26 @@ from fieldmark.evaluation.check_page import (
     Section,
     Shown,
 )
+from fieldmark.evaluation.report import Measurement
 from fieldmark.evaluation.thumbnails import Picture
+from fieldmark.workflow.leaking import LeakTax
 from fieldmark.workflow.picturing import pictured
+from fieldmark.workflow.suspecting import Shortcut
 
 _PARTS: Final[Mapping[Split, str]] = {
     "train": "training part",
     "valid": "validation part",
     "test": "test part",
 }
-_STAGES: Final = {"read": "reading", "look": "looking", "compare": "comparing", "ask": "asking"}
+_STAGES: Final = {
+    "read": "reading",
+    "look": "looking",
+    "compare": "comparing",
+    "ask": "asking",
+    "list": "listing",
+    "suspects": "wrong labels",
+    "leak tax": "leak tax",
+}
 
 
 def check_facts(
@@ -138,3 +150,30 @@ def _shown(finding: Finding, thumbnails: Mapping[str, Picture]) -> Shown:
         text=finding.text,
         done=finding.done,
     )
+
+
+def shortcuts_shown(shortcuts: Sequence[Shortcut]) -> tuple[check_page.Shortcut, ...]:
+    """Return the rows of the page's table of shortcuts."""
+    shown = []
+    for each in shortcuts:
+        rate = Measurement("balanced accuracy", each.accuracy, each.low, each.high, each.n)
+        verdict = "tells the classes apart: a warning" if each.warns else "no warning"
+        if each.content:
+            verdict = "partly content, so no warning"
+        verdict += f"; {each.telling}" if each.telling else ""
+        fact = each.fact
+        shown.append(
+            check_page.Shortcut(fact=fact, accuracy=rate, baseline=each.baseline, verdict=verdict)
+        )
+    return tuple(shown)
+
+
+def tax_shown(tax: LeakTax | None) -> check_page.Tax | None:
+    """Return what the page says of the leak tax; None where nothing leaks or can be measured."""
+    if tax is None or tax.naive is None or tax.honest is None:
+        return None
+    naive, honest = (
+        Measurement("accuracy", rate.value, rate.low, rate.high, rate.n)
+        for rate in (tax.naive, tax.honest)
+    )
+    return check_page.Tax(naive=naive, honest=honest, text=tax.text)

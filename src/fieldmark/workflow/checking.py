@@ -26,9 +26,12 @@ from fieldmark.evaluation import check_page
 from fieldmark.evaluation.wording import counted, printable
 from fieldmark.training.events import Listener, silent
 from fieldmark.workflow.auditing import audited
-from fieldmark.workflow.check_facts import check_facts
+from fieldmark.workflow.check_facts import check_facts, shortcuts_shown, tax_shown
 from fieldmark.workflow.dataset import cores, listed
+from fieldmark.workflow.deeper import deeper, tax_to_dict
+from fieldmark.workflow.leaking import LeakTax
 from fieldmark.workflow.pages import check_replaceable, write_page
+from fieldmark.workflow.suspecting import Shortcut
 
 SCHEMA: Final = "fieldmark.check/2"
 N_SHOWN: Final = 4
@@ -53,8 +56,12 @@ class Check:
     """Without what would spoil the figures; near copies and bursts marked by ``cluster``."""
     findings: tuple[Finding, ...]
     """In the order of :data:`fieldmark.data.findings.KINDS`, then as found."""
+    shortcuts: tuple[Shortcut, ...] = ()
+    """How well facts that are not content tell the classes apart; those that do are findings."""
+    tax: LeakTax | None = None
+    """What a split that ignores copies and groups would have added to the accuracy."""
     notes: tuple[str, ...] = ()
-    """What to know about the lists that were obeyed."""
+    """What could not be judged, and lines of lists that were not obeyed."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By stage."""
 
@@ -81,6 +88,8 @@ class Check:
             "parts": {part: len(self.manifest.part(part)) for part in SPLITS},
             "findings": [each.to_dict() for each in self.findings],
             "left_out": left_out,
+            "shortcuts": [dataclasses.asdict(each) for each in self.shortcuts],
+            "leak_tax": tax_to_dict(self.tax),
             "notes": list(self.notes),
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
         }
@@ -107,7 +116,14 @@ class Check:
             created=created,
             more=more,
         )
-        return check_page.render(dataclasses.replace(facts, notes=self.notes))
+        return check_page.render(
+            dataclasses.replace(
+                facts,
+                notes=self.notes,
+                shortcuts=shortcuts_shown(self.shortcuts),
+                tax=tax_shown(self.tax),
+            )
+        )
 
     def save(self, path: str | Path, *, created: str = "") -> tuple[Path, Path]:
         """Write the page, and the full list as JSON beside it.
@@ -162,6 +178,13 @@ class Check:
         yield ""
         yield from self._found_lines()
         yield from self._unread_lines()
+        if self.tax is not None and self.tax.n_leaked:
+            yield self.tax.text
+            yield ""
+        for note in self.notes:
+            yield printable(note)
+        if self.notes:
+            yield ""
         counts = sorted(used.values())
         yield f"{sum(counts):,} usable. Smallest class {counts[0]:,}, largest {counts[-1]:,}."
 
@@ -273,14 +296,17 @@ def checked(
         refuse=False,
         listen=listen,
     )
-    findings = [*map(_refused, refusals), *result.audit.findings]
+    more = deeper(result, settings, threads=cores(), listen=listen)
+    findings = [*map(_refused, refusals), *result.audit.findings, *more.findings]
     order = {code: place for place, code in enumerate(KINDS)}
     return Check(
         found=result.audit.seen,
         manifest=result.audit.manifest,
         findings=tuple(sorted(findings, key=lambda each: order[each.code])),
-        notes=tuple(str(note) for note in found.notes),
-        seconds={"read": read} | result.seconds,
+        shortcuts=more.shortcuts,
+        tax=more.tax,
+        notes=(*(str(note) for note in found.notes), *more.notes),
+        seconds={"read": read} | result.seconds | more.seconds,
     )
 
 

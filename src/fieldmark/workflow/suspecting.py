@@ -155,8 +155,9 @@ def _few_note(few: list[str]) -> tuple[str, ...]:
 def _estimate_note(found: Suspects) -> tuple[str, ...]:
     if not found.n:
         return ()
-    span = f"{found.n_wrong:,.0f} ({found.low:,.0f} to {found.high:,.0f})"
-    return (f"By estimate {span} of {counted(found.n, 'label')} are wrong.",)
+    # Of simulated folders the interval (low, high) holds the truth too seldom to be told.
+    about = f"about {found.n_wrong:,.0f} of {counted(found.n, 'label')} are wrong"
+    return (f"By a rough estimate {about}; how rough is not known.",)
 
 
 def _unseen_logits(rows: Rows, seed: int) -> NDArray[np.float32] | None:
