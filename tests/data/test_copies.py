@@ -64,7 +64,7 @@ def test_drawings_of_one_kind_are_not_copies() -> None:
     discs = []
     for _ in range(30):
         picture = Image.new("RGB", (128, 128), tuple(draws.integers(0, 90, 3).tolist()))
-        x, y, r = draws.integers(40, 88, 3) - (0, 0, 20)
+        x, y, r = draws.integers(40, 88, 3) // (1, 1, 2)
         ImageDraw.Draw(picture).ellipse((x - r, y - r, x + r, y + r), fill=(200, 60, 60))
         discs.append(picture)
     assert len(pairs_of(looks_of(discs))) <= 2

@@ -94,6 +94,13 @@ def test_cells_find_what_comparing_all_with_all_finds(monkeypatch: pytest.Monkey
     assert len(compared.keys() - in_cells.keys()) <= 0.01 * len(compared)
 
 
+def test_the_fingerprint_of_a_turn_is_that_of_the_turned_picture(thumbs: np.ndarray) -> None:
+    for way, prints in zip(WAYS, fingerprints.prints_of_ways(thumbs), strict=True):
+        if way.rows == way.columns == (0.0, 1.0):
+            turned = fingerprints.fingerprints(way.applied(thumbs))
+            np.testing.assert_allclose(prints, turned, atol=1e-5)
+
+
 def test_the_answer_is_the_same_each_time(thumbs: np.ndarray) -> None:
     first, second = candidates(thumbs, least=0.5), candidates(thumbs, least=0.5)
     assert first.similarity.tobytes() == second.similarity.tobytes()

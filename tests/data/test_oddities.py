@@ -103,10 +103,10 @@ def test_dark_and_bright_need_nearly_all_of_the_picture() -> None:
 
 
 def test_blur_counts_where_the_others_are_sharper() -> None:
-    assert only(oddities.blurred(folder(blur=0.8))).measure == pytest.approx(0.8)
-    assert oddities.blurred(folder(blur=0.5)) == []
+    assert only(oddities.blurred(folder(blur=0.85))).measure == pytest.approx(0.85)
+    assert oddities.blurred(folder(blur=0.6)) == []
     usual = [example(f"a/{at}.jpg", f"s{at}") for at in range(20)]
-    all_soft = {f"s{at}": {"blur": 0.75} for at in range(20)}
+    all_soft = {f"s{at}": {"blur": 0.8} for at in range(20)}
     assert oddities.blurred(seen_of(*usual, looks=all_soft)) == []
 
 

@@ -116,6 +116,11 @@ def near_copies(
 
 def _promising(thumbs: NDArray[np.uint8], found: Candidates, few: NDArray[np.bool_]) -> Candidates:
     """Drop the pairs whose details do not agree even roughly; note in ``few`` who has few."""
+    rows = np.union1d(found.whole, found.copy)
+    for start in range(0, len(rows), 1024):
+        some = rows[start : start + 1024]
+        share = (np.abs(_details(thumbs[some], WAYS[0])) >= _DETAIL).mean(axis=1)
+        few[some] |= share < PLAIN
     likeness = np.zeros(len(found.whole), np.float32)
     for way in np.unique(found.way):
         rows = np.flatnonzero(found.way == way)
@@ -123,7 +128,6 @@ def _promising(thumbs: NDArray[np.uint8], found: Candidates, few: NDArray[np.boo
             some = rows[start : start + 1024]
             wholes = _details(thumbs[found.whole[some]], WAYS[way])
             copies = _details(thumbs[found.copy[some]], WAYS[0])
-            few[found.copy[some]] |= (np.abs(copies) >= _DETAIL).mean(axis=1) < PLAIN
             likeness[some] = (_unit(wholes) * _unit(copies)).sum(axis=1)
     kept = likeness >= np.where(few[found.copy] | few[found.whole], NEAR_FEW - 0.1, _ROUGH)
     kept &= (found.way == 0) | ~(few[found.copy] | few[found.whole])

@@ -6,13 +6,12 @@ them have a similarity and not only a distance of 0 to 64. A part of a picture h
 that a cropped copy is found by the fingerprint of the part it was cut from.
 
 The search is an inverted file (Sivic and Zisserman, ICCV 2003): fingerprints fall into about
-2 sqrt(n) cells and are compared with those of the nearest cells only, so that the work grows like
+4 sqrt(n) cells and are compared with those of the nearest cells only, so that the work grows like
 n sqrt(n) instead of n squared.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -35,7 +34,7 @@ _BINS: Final = 32
 _FLAT: Final = 1.5
 """Standard deviation, in grey levels, below which a picture has no fingerprint."""
 _CHUNK: Final = 1_000
-_N_PROBES: Final = 16
+_N_PROBES: Final = 8
 _EXACT: Final = 1_000
 """Up to so many fingerprints all are compared with all."""
 _SAMPLE: Final = 16_384
@@ -100,16 +99,17 @@ class Candidates:
 
 def resampled(thumbs: NDArray[np.uint8], way: Way, n: int) -> NDArray[np.float32]:
     """Return ``way`` of thumbnails (n_pictures, s, s), averaged to (n_pictures, n, n)."""
-    return _through(thumbs, way, lambda span, size: _averages(span, size, n))
+    size = thumbs.shape[1]
+    rows, columns = _averages(way.rows, size, n), _averages(way.columns, size, n)
+    return np.asarray(rows @ way.applied(thumbs).astype(np.float32) @ columns.T, np.float32)
 
 
-def fingerprints(thumbs: NDArray[np.uint8], way: Way = WAYS[0]) -> NDArray[np.float32]:
-    """Return the fingerprints of thumbnails, or of a part or turn of each.
+def fingerprints(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the fingerprints of thumbnails.
 
     Parameters
     ----------
     thumbs : uint8 array of shape (n_pictures, s, s)
-    way : Way
 
     Returns
     -------
@@ -123,11 +123,35 @@ def fingerprints(thumbs: NDArray[np.uint8], way: Way = WAYS[0]) -> NDArray[np.fl
     >>> round(float((fingerprints(picture) @ fingerprints(brighter).T)[0, 0]), 2)
     1.0
     """
+    whole = _frequencies((0.0, 1.0), thumbs.shape[1])
+    return _unit(whole @ thumbs.astype(np.float32) @ whole.T)
 
-    def frequencies(span: Span, size: int) -> NDArray[np.float32]:
-        return _cosines() @ _averages(span, size, _BINS)
 
-    found = _through(thumbs, way, frequencies).reshape(len(thumbs), -1)[:, 1:]
+def prints_of_ways(thumbs: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the fingerprints of what thumbnails would become: (n_ways, n_pictures, 63).
+
+    Parts share their rows; a turn exchanges frequencies and changes signs, nothing more.
+    """
+    size, pixels = thumbs.shape[1], thumbs.astype(np.float32)
+    along = {rows: _frequencies(rows, size) @ pixels for rows in {way.rows for way in WAYS}}
+    found = []
+    for way in WAYS:
+        made = np.asarray(along[way.rows] @ _frequencies(way.columns, size).T, np.float32)
+        found.append(_unit(_turned(made, way.turns, way.mirrored)))
+    return np.stack(found)
+
+
+def _turned(made: NDArray[np.float32], turns: int, mirrored: bool) -> NDArray[np.float32]:
+    """Turn the cosine transforms (n, 8, 8) of whole pictures as :meth:`Way.applied` turns them."""
+    signs = (-1.0) ** np.arange(_N_FREQUENCIES, dtype=np.float32)
+    for _ in range(turns):  # a quarter turn: transposed, then upside down
+        made = np.asarray(made.swapaxes(1, 2) * signs[:, None], np.float32)
+    return made * signs if mirrored else made
+
+
+def _unit(made: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Leave the mean out and scale to length 1; flat pictures become zeros."""
+    found = made.reshape(len(made), -1)[:, 1:]
     length = np.linalg.norm(found, axis=1, keepdims=True)
     # Noise of a grey level or so is no structure: one blank page would look like every other.
     flat = length < _FLAT * _BINS
@@ -164,7 +188,7 @@ _Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArra
 
 def _of_chunk(thumbs: NDArray[np.uint8], cells: _Cells, start: int, least: float) -> _Columns:
     chunk = thumbs[start : start + _CHUNK]
-    queries = np.concatenate([fingerprints(chunk, way) for way in WAYS])
+    queries = prints_of_ways(chunk).reshape(-1, _N_FREQUENCIES**2 - 1)
     query, member, similarity = cells.alike(queries, least)
     way, whole = np.divmod(query, len(chunk))
     whole += start
@@ -254,7 +278,7 @@ class _Cells:
 
 def _centres(prints: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """Choose centres by a few rounds of k-means on the sphere, over a sample."""
-    n_cells = 1 if len(prints) <= _EXACT else int(2 * np.sqrt(len(prints)))
+    n_cells = 1 if len(prints) <= _EXACT else int(4 * np.sqrt(len(prints)))
     draws = rng.derive(seed, "cells")
     sample = prints[np.sort(draws.permutation(len(prints))[:_SAMPLE])]
     if n_cells == 1:
@@ -269,17 +293,6 @@ def _centres(prints: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     return centres
 
 
-def _through(thumbs: NDArray[np.uint8], way: Way, matrix: _Matrix) -> NDArray[np.float32]:
-    """Apply one matrix along the rows and one along the columns of every thumbnail."""
-    size = thumbs.shape[1]
-    rows, columns = matrix(way.rows, size), matrix(way.columns, size)
-    pixels = way.applied(thumbs).astype(np.float32)
-    return np.asarray(rows @ pixels @ columns.T, np.float32)
-
-
-_Matrix = Callable[[Span, int], NDArray[np.float32]]
-
-
 @cache
 def _averages(span: Span, size: int, n: int) -> NDArray[np.float32]:
     """Return the matrix (n, size) that averages the pixels of a span into n equal bins."""
@@ -291,8 +304,9 @@ def _averages(span: Span, size: int, n: int) -> NDArray[np.float32]:
 
 
 @cache
-def _cosines() -> NDArray[np.float32]:
-    """Return the matrix (8, 32) of the lowest frequencies: DCT-II with rows of length 1."""
+def _frequencies(span: Span, size: int) -> NDArray[np.float32]:
+    """Return the matrix (8, size) of the lowest frequencies of a span: DCT-II, rows of length 1."""
     at = np.arange(_BINS) + 0.5
     waves = np.cos(np.pi * np.arange(_N_FREQUENCIES)[:, None] * at / _BINS)
-    return np.asarray(waves / np.linalg.norm(waves, axis=1, keepdims=True), np.float32)
+    waves /= np.linalg.norm(waves, axis=1, keepdims=True)
+    return np.asarray(waves @ _averages(span, size, _BINS), np.float32)

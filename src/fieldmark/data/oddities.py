@@ -33,7 +33,7 @@ DARK: Final = 50
 BRIGHT: Final = 215
 """The same from the other side."""
 _NEARLY_ALL: Final = 1.65
-BLURRED: Final = 0.6
+BLURRED: Final = 0.62
 _SUFFIXES: Final = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
     "MPO": {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"},
