@@ -54,7 +54,8 @@ def summary(name: str, record: Record) -> list[str]:
     share = len(copies["false"]) / max(n_shown, 1)
     met = "met" if share < FALSE_AIM else "MISSED"
     return [
-        f"{name}: {record['originals']:,} originals, unchanged: {record['unchanged']}",
+        f"{name}: {record['originals']:,} originals, unchanged: {record['unchanged']}; "
+        f"{record['natural']} pictures with natural copies set aside before",
         *table(["kind", "planted", "found", "recall, 95 %", "aim"], rows),
         f"false alarms: {len(copies['false'])} of {n_shown:,} pairs shown as copies "
         f"(of {copies['n_pairs']:,} pairs; aim < {FALSE_AIM:.1%}, {met}), "

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import random
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,8 +165,13 @@ def plant_sizes(folder: Path, per_class: bool, rng: random.Random) -> None:
 # --- small steps
 
 
-def clean_set(base: Path, out: Path, n: int, rng: random.Random) -> list[Path]:
-    """Copy ``n`` pictures per class, no two of the same content; return the originals."""
+def clean_set(
+    base: Path, out: Path, n: int, rng: random.Random, without: Collection[str] = ()
+) -> list[Path]:
+    """Copy ``n`` pictures per class, no two of the same content; return the originals.
+
+    ``without`` names pictures that have natural copies in the base.
+    """
     originals, seen = [], set()
     for label in sorted(path for path in base.iterdir() if path.is_dir()):
         (out / label.name).mkdir(parents=True)
@@ -175,7 +180,7 @@ def clean_set(base: Path, out: Path, n: int, rng: random.Random) -> list[Path]:
         n_taken = 0
         for path in found:
             digest = hash_of(path)
-            if n_taken < n and digest not in seen:
+            if n_taken < n and digest not in seen and named(path, base) not in without:
                 seen.add(digest)
                 shutil.copyfile(path, out / label.name / path.name)
                 originals.append(path)

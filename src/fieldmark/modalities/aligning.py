@@ -22,6 +22,8 @@ _ENOUGH: Final = 0.25
 """Share of the picture that must overlap."""
 _CLIPPED: Final = (4, 250)
 _ROUNDS: Final = 25
+_SURE: Final = 0.97
+"""Likeness from which on refining is not needed."""
 
 
 def details_alike(
@@ -47,7 +49,7 @@ def details_alike(
     Returns
     -------
     float
-        In [-1, 1]: 1 for the same picture; copies stay above 0.9 through JPEG at quality 30, half
+        In [0, 1]: 1 for the same picture; copies stay above 0.9 through JPEG at quality 30, half
         the size or a tenth cut off; 0 for what cannot be laid over each other.
 
     Examples
@@ -58,30 +60,40 @@ def details_alike(
     1.0
     """
     cv2 = opencv()
-    size = copy.shape[::-1]
+    as_guessed = _likeness(copy, whole, guess)
+    if as_guessed >= _SURE:
+        return as_guessed
     stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ROUNDS, 1e-4)
     try:
         _, warp = cv2.findTransformECC(
             _smooth(copy, 1.0), _smooth(whole, 1.0), guess.copy(), cv2.MOTION_AFFINE, stop, None, 1
         )
     except cv2.error:  # it found no way: a flat picture, or no likeness at all
-        return 0.0
-    if _moved(warp, guess, size) > slack:
-        return 0.0
-    backwards = cv2.WARP_INVERSE_MAP
+        return as_guessed
+    if _moved(warp, guess, copy.shape[::-1]) > slack:
+        return as_guessed
+    return max(as_guessed, _likeness(copy, whole, warp))
+
+
+def _likeness(
+    copy: NDArray[np.uint8], whole: NDArray[np.uint8], warp: NDArray[np.float32]
+) -> float:
+    """Correlate the details once ``whole`` is laid over ``copy``; 0 for too little overlap."""
+    cv2 = opencv()
+    size, backwards = copy.shape[::-1], cv2.WARP_INVERSE_MAP
     moved = cv2.warpAffine(whole, warp, size, flags=cv2.INTER_LINEAR | backwards)
     covered = cv2.warpAffine(np.ones_like(whole), warp, size, flags=cv2.INTER_NEAREST | backwards)
     inside = covered[_EDGE:-_EDGE, _EDGE:-_EDGE] > 0
+    if inside.mean() < _ENOUGH:
+        return 0.0
     clipped = cv2.dilate(_clipped(copy) | _clipped(moved), np.ones((5, 5), np.uint8)) > 0
     clear = inside & ~clipped[_EDGE:-_EDGE, _EDGE:-_EDGE]
     # Drawings and scans are mostly clipped; then what is clipped has to count.
     used = clear if clear.mean() >= 0.1 else inside
-    if inside.mean() < _ENOUGH:
-        return 0.0
     first, second = (_detail(each)[_EDGE:-_EDGE, _EDGE:-_EDGE][used] for each in (copy, moved))
     first, second = first - first.mean(), second - second.mean()
     power = float(np.sqrt((first @ first) * (second @ second)))
-    return float(first @ second) / power if power > 1e-6 else 0.0
+    return max(0.0, float(first @ second) / power) if power > 1e-6 else 0.0
 
 
 def _moved(warp: NDArray[np.float32], guess: NDArray[np.float32], size: tuple[int, ...]) -> float:
