@@ -57,6 +57,14 @@ def test_exchanged_labels_are_suspected_first(found: fm.Check) -> None:
     assert "sea" in suspects[0].labels
 
 
+def test_the_first_tenth_is_ranked(found: fm.Check) -> None:
+    assert len(found.ranking) == 7
+    chances = [p for _, p in found.ranking]
+    assert chances == sorted(chances, reverse=True)
+    assert found.ranking[0][0] == found.of("suspect-label")[0].paths[0]
+    assert len(found.to_dict()["labels_ranked"]) == 7
+
+
 def test_the_rough_estimate_is_called_rough(found: fm.Check) -> None:
     assert any("rough estimate" in note for note in found.notes)
 

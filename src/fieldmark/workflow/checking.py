@@ -39,7 +39,6 @@ N_SHOWN: Final = 4
 _REFUSED: Final = {
     "one-class": "one-class",
     "empty-class": "empty-class",
-    "class-only-in-test": "class-not-in-part",
     "class-names-collide": "names-collide",
     "class-name-not-text": "name-not-text",
 }
@@ -56,6 +55,9 @@ class Check:
     """Without what would spoil the figures; near copies and bursts marked by ``cluster``."""
     findings: tuple[Finding, ...]
     """In the order of :data:`fieldmark.data.findings.KINDS`, then as found."""
+    ranking: tuple[tuple[str, float], ...] = ()
+    """Path and probability that its label is wrong, the most suspicious tenth; those above one
+    half are findings too."""
     shortcuts: tuple[Shortcut, ...] = ()
     """How well facts that are not content tell the classes apart; those that do are findings."""
     tax: LeakTax | None = None
@@ -88,6 +90,7 @@ class Check:
             "parts": {part: len(self.manifest.part(part)) for part in SPLITS},
             "findings": [each.to_dict() for each in self.findings],
             "left_out": left_out,
+            "labels_ranked": [{"path": path, "p_wrong": round(p, 4)} for path, p in self.ranking],
             "shortcuts": [dataclasses.asdict(each) for each in self.shortcuts],
             "leak_tax": tax_to_dict(self.tax),
             "notes": list(self.notes),
@@ -297,12 +300,15 @@ def checked(
         listen=listen,
     )
     more = deeper(result, settings, threads=cores(), listen=listen)
-    findings = [*map(_refused, refusals), *result.audit.findings, *more.findings]
+    # A class missing from the training part is a finding of the audit already.
+    refused = [each for each in refusals if each.code != "class-only-in-test"]
+    findings = [*map(_refused, refused), *result.audit.findings, *more.findings]
     order = {code: place for place, code in enumerate(KINDS)}
     return Check(
         found=result.audit.seen,
         manifest=result.audit.manifest,
         findings=tuple(sorted(findings, key=lambda each: order[each.code])),
+        ranking=more.ranking,
         shortcuts=more.shortcuts,
         tax=more.tax,
         notes=(*(str(note) for note in found.notes), *more.notes),

@@ -23,6 +23,8 @@ class Deeper:
     """What was found."""
 
     findings: tuple[Finding, ...] = ()
+    ranking: tuple[tuple[str, float], ...] = ()
+    """Path and probability that its label is wrong, the most suspicious first: a tenth of all."""
     shortcuts: tuple[Shortcut, ...] = ()
     """One per fact, warned of or not, most telling first."""
     tax: LeakTax | None = None
@@ -73,8 +75,11 @@ def deeper(
     gone = {each.path for each in used.left_out}
     labels = [each for each in found.findings if not gone & set(each.paths)]
     warned = [each.finding(used.classes) for each in facts if each.warns]
+    ranked = zip(found.ranked, found.p_wrong, strict=True)
+    ranking = [(each.path, p) for each, p in ranked if each.path not in gone]
     return Deeper(
         findings=(*labels, *warned),
+        ranking=tuple(ranking[: -(-len(ranking) // 10)]),
         shortcuts=facts,
         tax=tax,
         notes=found.notes,

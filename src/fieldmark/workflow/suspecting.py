@@ -76,6 +76,8 @@ class Suspicion:
     """Those that are more probably wrong than right, the most suspicious first."""
     ranked: tuple[Example, ...]
     """All that were judged, the most suspicious first."""
+    p_wrong: tuple[float, ...]
+    """The probability of each of these that its label is wrong, in [0, 1]."""
     suspects: Suspects | None
     """The figures; positions are those of the examples in ``features.manifest``."""
     notes: tuple[str, ...]
@@ -123,6 +125,7 @@ def suspected(features: Features | None, *, seed: int = SEED) -> Suspicion:
     return Suspicion(
         findings=findings,
         ranked=tuple(manifest.examples[at] for at in found.order.tolist()),
+        p_wrong=tuple(found.p_wrong[found.order].tolist()),
         suspects=found,
         notes=(*_few_note(few), *_estimate_note(found)),
         seconds=time.monotonic() - started,
@@ -142,7 +145,9 @@ def _suspect(example: Example, p_wrong: float, likely: str) -> Finding:
 
 def _unjudged(why: str, started: float) -> Suspicion:
     seconds = time.monotonic() - started
-    return Suspicion(findings=(), ranked=(), suspects=None, notes=(why,), seconds=seconds)
+    return Suspicion(
+        findings=(), ranked=(), p_wrong=(), suspects=None, notes=(why,), seconds=seconds
+    )
 
 
 def _few_note(few: list[str]) -> tuple[str, ...]:
