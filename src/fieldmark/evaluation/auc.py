@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from fieldmark.evaluation.resampling import Floats, Units, bca, draws, resampled_sums, sums_by
 
-MAX_EXACT = 500_000_000
-"""Numbers (resamples x examples x classes) up to which every resample is sorted out in full: about
-two seconds. Above, its first-order approximation is resampled, which so many examples make good."""
+MAX_EXACT = 100_000_000
+"""Numbers (resamples x examples x classes) up to which every resample is counted in full: half a
+second. Above, the average is taken as linear in the examples, which so many of them make it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +154,7 @@ class Areas:
         if n_resamples * self.n * len(self._classes) > MAX_EXACT:
             units = Units.of(np.stack([moves, np.ones(self.n)], axis=1), groups)
             sums = resampled_sums(units, rng, n_resamples)
-            found: Floats = self.value + sums[:, 0] / sums[:, 1]
+            found: Floats = np.clip(self.value + sums[:, 0] / sums[:, 1], 0.0, 1.0)
         else:
             parts = []
             for drawn in draws(len(pulled), rng, n_resamples):

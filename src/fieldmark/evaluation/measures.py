@@ -15,6 +15,9 @@ of those to come may be wrong, 3.8 / (n + 3.8) at 95 %.
   with the runner-up as the truth. It is taken when it is higher than the bootstrap's, which knows
   of no mistake; and likewise downwards when not one answer is right.
 
+Nor is an average just short of perfect (one pair of many in the wrong order) surer than a perfect
+one: its lower end is at most that of a perfect result, and mirrored.
+
 A group counts as one example in all of these: how alike its answers are cannot be seen without a
 mistake.
 """
@@ -174,26 +177,32 @@ def auc(sample: Sample) -> Measurement | None:
     if not len(areas.sizes):
         return None
     value = areas.value
-    low, high = areas.interval(sample.groups, sample.generator("AUC"), N_RESAMPLES)
-    if high - low < _NO_WIDTH:
-        pairs = [
-            1 / min(sample.worth(sample.truth == at), sample.worth(sample.truth != at))
-            for at in np.unique(sample.truth)
-        ]
-        low, high = wilson_rate(value, min(len(pairs) / sum(pairs), sample.worth()))
-    return _resampled("AUC", sample, (value, low, high), "score")
+    ends = areas.interval(sample.groups, sample.generator("AUC"), N_RESAMPLES)
+    pairs = [
+        1 / min(sample.worth(sample.truth == at), sample.worth(sample.truth != at))
+        for at in np.unique(sample.truth)
+    ]
+    ends = _no_surer(value, ends, min(len(pairs) / sum(pairs), sample.worth()))
+    return _resampled("AUC", sample, (value, *ends), "score")
 
 
 def _average(name: str, sample: Sample, statistic: Statistic, unit: str) -> Measurement:
     rows = metrics.tallies(sample.truth, sample.predicted, sample.scores.shape[1])
     value = float(statistic(rows.sum(axis=0)))
     units = Units.of(rows, sample.groups)
-    low, high = bootstrap(units, statistic, rng=sample.generator(name))
+    ends = bootstrap(units, statistic, rng=sample.generator(name))
+    present = np.unique(sample.truth)
+    spread = sum(1 / sample.worth(sample.truth == at) for at in present)
+    ends = _no_surer(value, ends, min(len(present) ** 2 / spread, sample.worth()))
+    return _resampled(name, sample, (value, *ends), unit)
+
+
+def _no_surer(value: float, ends: tuple[float, float], worth: float) -> tuple[float, float]:
+    """Widen an interval that has no width, or claims more than a perfect result could."""
+    low, high = ends
     if high - low < _NO_WIDTH:
-        present = np.unique(sample.truth)
-        spread = sum(1 / sample.worth(sample.truth == at) for at in present)
-        low, high = wilson_rate(value, min(len(present) ** 2 / spread, sample.worth()))
-    return _resampled(name, sample, (value, low, high), unit)
+        return wilson_rate(value, worth)
+    return (min(low, wilson_rate(1.0, worth)[0]), max(high, wilson_rate(0.0, worth)[1]))
 
 
 def _penalty(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fieldmark.errors import UsageError
 from fieldmark.evaluation.auc import Areas
-from fieldmark.evaluation.intervals import nothing_to_measure, wilson
+from fieldmark.evaluation.intervals import nothing_to_measure
 
 Probs = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -37,20 +37,6 @@ class Rate:
     high: float
     n: int
     """Of how many."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassRates:
-    """What one row and one column of a confusion matrix say about one class."""
-
-    n: int
-    """Examples of this class."""
-    recall: Rate | None
-    """Of the examples of this class, how many were recognised; None if there are none."""
-    precision: Rate | None
-    """Of the answers that named this class, how many were right; None if there were none."""
-    mistaken_for: tuple[int, int] | None
-    """The class it was most often wrongly taken for, and how often; None if never."""
 
 
 def checked(probs: Probs, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -296,48 +282,10 @@ def macro_auc(probs: Probs, labels: Labels) -> float:
     return Areas(*checked(probs, labels)).value
 
 
-def per_class(counts: NDArray[np.int64], level: float = 0.95) -> tuple[ClassRates, ...]:
-    """Read recall, precision and the commonest mistake of every class from a confusion matrix.
-
-    Parameters
-    ----------
-    counts : int array of shape (n_classes, n_classes)
-        From :func:`confusion`.
-    level : float, default=0.95
-        Of the Wilson intervals.
-
-    Examples
-    --------
-    >>> cat, dog = per_class(np.array([[3, 1], [0, 4]]))
-    >>> cat.recall.value, cat.precision.value, cat.mistaken_for
-    (0.75, 1.0, (1, 1))
-    """
-    wrong = counts.copy()
-    np.fill_diagonal(wrong, 0)
-    found = []
-    for index in range(len(counts)):
-        n_correct = int(counts[index, index])
-        n_true, n_named = int(counts[index].sum()), int(counts[:, index].sum())
-        worst = int(wrong[index].argmax())
-        n_worst = int(wrong[index, worst])
-        found.append(
-            ClassRates(
-                n=n_true,
-                recall=_rate(n_correct, n_true, level),
-                precision=_rate(n_correct, n_named, level),
-                mistaken_for=(worst, n_worst) if n_worst else None,
-            )
-        )
-    return tuple(found)
-
-
-def _rate(n_correct: int, n: int, level: float) -> Rate | None:
-    return Rate(n_correct / n, *wilson(n_correct, n, level), n) if n else None
-
-
 def _tallies(probs: Probs, labels: Labels) -> NDArray[np.float64]:
     scores, truth = checked(probs, labels)
-    return tallies(truth, scores.argmax(axis=1), scores.shape[1]).sum(axis=0)
+    rows = tallies(truth, scores.argmax(axis=1), scores.shape[1])
+    return np.asarray(rows.sum(axis=0), np.float64)
 
 
 def _mean_over_present(

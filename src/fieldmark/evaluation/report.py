@@ -260,8 +260,7 @@ def _reported(
         baseline=measures.share("baseline", sample, sample.truth == classes.index(baseline_class)),
         baseline_class=baseline_class,
         per_class=tuple(
-            _class_measured(sample, at, classes, counts[at])
-            for at in np.flatnonzero(n_each).tolist()
+            _class_measured(sample, at, classes, counts[at]) for at, n in enumerate(n_each) if n
         ),
         confusion=tuple(tuple(int(cell) for cell in row) for row in counts),
         missing_classes=tuple(name for name, n in zip(classes, n_each, strict=True) if not n),

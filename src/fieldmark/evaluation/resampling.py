@@ -35,8 +35,8 @@ from fieldmark.evaluation.intervals import (
 )
 
 N_RESAMPLES = 2000
-_MAX_NUMBERS = 2_000_000
-"""Held at once while resampling: 16 MB each of draws and of weights."""
+_MAX_NUMBERS = 500_000
+"""Held at once while resampling: 4 MB each of draws and of weights, which a cache may hold."""
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Floats], Floats]
