@@ -15,9 +15,11 @@ from fieldmark import runs
 from fieldmark.config import DataSettings
 from fieldmark.config import read as read_settings
 from fieldmark.data import scan, table
+from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Example, LeftOut, Manifest, Note
 from fieldmark.errors import DataError
 from fieldmark.evaluation.report import Report, measure
+from fieldmark.evaluation.resampling import Resampling
 from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
 from fieldmark.workflow.dataset import Dataset, cores, corrected
 from fieldmark.workflow.finding import pictures
@@ -64,7 +66,11 @@ def predict(
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     path: Path
-    label: str
+    example: Example
+
+    @property
+    def label(self) -> str:
+        return self.example.label
 
 
 def evaluate(
@@ -121,7 +127,7 @@ def evaluate(
         what = data.folder
     fixed = corrected(manifest, data)
     examples = fixed.manifest.part("test") if manifest.part("test") else fixed.manifest.examples
-    wanted = [_Wanted(manifest.root / each.path, each.label) for each in examples]
+    wanted = [_Wanted(manifest.root / each.path, each) for each in examples]
     predictor = Predictor.open(model, precision=as_precision(precision), bulk=True)
     _check_classes([each.label for each in wanted], predictor.classes)
     found = _measured(predictor, wanted, what)
@@ -162,7 +168,14 @@ def _own_test_part(run: Run) -> Manifest:
             hint=f"fieldmark evaluate {run.name} FOLDER",
         )
     examples = tuple(
-        Example(path=row["path"], label=row["label"], sha256=row["sha256"], split="test")
+        Example(
+            path=row["path"],
+            label=row["label"],
+            sha256=row["sha256"],
+            group=row["group"],
+            cluster=row.get("cluster", ""),  # runs of older versions did not write it down
+            split="test",
+        )
         for row in rows
     )
     classes = tuple(sorted({each.label for each in examples}))
@@ -183,12 +196,14 @@ def _check_classes(labels: Sequence[str], classes: tuple[str, ...]) -> None:
 def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluation:
     answers = predictor.predict_files([each.path for each in wanted], threads=cores())
     good: list[tuple[str, Prediction]] = []
+    measured: list[Example] = []
     unread: list[Unread] = []
     for each, answer in zip(wanted, answers, strict=True):
         if isinstance(answer, Unread):
             unread.append(answer)
         else:
             good.append((each.label, answer))
+            measured.append(dataclasses.replace(each.example, sha256=answer.sha256))
     if not good:
         raise DataError(
             "Not one picture could be read.",
@@ -207,7 +222,7 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
             "engine": predictor.runtime.name,
             "precision": predictor.precision,
         },
-        seed=_seed(predictor),
+        seed=Resampling(_seed(predictor), unit_numbers(measured)),
     )
     return Evaluation(report, tuple(good), tuple(unread))
 
