@@ -70,7 +70,6 @@ class Measurement:
         KeyError, TypeError, ValueError
             A field is missing or misshapen.
         """
-        n_groups = fields.get("n_groups")
         found = cls(
             name=str(fields["name"]),
             value=float(fields["value"]),
@@ -80,8 +79,13 @@ class Measurement:
             level=float(fields["level"]),
             method=str(fields["method"]),
             unit=str(fields["unit"]),
-            n_groups=None if n_groups is None else int(n_groups),
+            n_groups=maybe_int(fields.get("n_groups")),
         )
         if not np.isfinite([found.value, found.low, found.high]).all():
             raise ValueError(f"{found.name} is not a finite number")
         return found
+
+
+def maybe_int(value: Any) -> int | None:
+    """Read a whole number that may be missing."""
+    return None if value is None else int(value)

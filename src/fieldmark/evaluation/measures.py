@@ -9,8 +9,8 @@ of those to come may be wrong, 3.8 / (n + 3.8) at 95 %.
 
 * Balanced accuracy and macro F1: Wilson's interval for the number of examples that an average over
   the classes is worth: C^2 / sum(1 / n_c), that is n where the classes are of one size.
-* AUC: Wilson's interval for as many independent pairs as a class has examples, or the rest has if
-  they are fewer.
+* AUC: the same, for C (C - 1) / sum(1 / m_c) with m_c the smaller of the class and the rest: half
+  of n for two equal classes, where each pair tells of both, and nearly n for many.
 * Log loss and Brier: the upper end is what they were if that share of the answers had been wrong,
   with the runner-up as the truth. It is taken when it is higher than the bootstrap's, which knows
   of no mistake; and likewise downwards when not one answer is right.
@@ -178,11 +178,13 @@ def auc(sample: Sample) -> Measurement | None:
         return None
     value = areas.value
     ends = areas.interval(sample.groups, sample.generator("AUC"), N_RESAMPLES)
-    pairs = [
-        1 / min(sample.worth(sample.truth == at), sample.worth(sample.truth != at))
+    each = [
+        min(sample.worth(sample.truth == at), sample.worth(sample.truth != at))
         for at in np.unique(sample.truth)
     ]
-    ends = _no_surer(value, ends, min(len(pairs) / sum(pairs), sample.worth()))
+    # One answer gone astray is out of order in its own class and in the one it strayed to.
+    worth = len(each) * (len(each) - 1) / sum(1 / one for one in each)
+    ends = _no_surer(value, ends, min(worth, sample.worth()))
     return _resampled("AUC", sample, (value, *ends), "score")
 
 

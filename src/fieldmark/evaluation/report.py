@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation import measures, metrics
-from fieldmark.evaluation.measurement import Measurement
+from fieldmark.evaluation.measurement import Measurement, maybe_int
 from fieldmark.evaluation.resampling import Resampling
 from fieldmark.evaluation.wording import clip, columns, counted, pad, printable
 
@@ -126,7 +126,7 @@ class Report:
                 brier=_optional(fields.get("brier")),
                 auc=_optional(fields.get("auc")),
                 top_k=_optional(fields.get("top_k")),
-                n_groups=None if fields.get("n_groups") is None else int(fields["n_groups"]),
+                n_groups=maybe_int(fields.get("n_groups")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unknown(f"a field is missing or misshapen: {error!r}") from error
