@@ -68,7 +68,7 @@ class TestMeasure:
         assert (report.top_k.low, report.top_k.high) == wilson(n_right, 300)
 
     def test_groups_widen_every_interval_and_change_no_number(self):
-        probs, labels = scores(100, 6)
+        probs, labels = scores(100, 6, sure=0.5)
         five = np.repeat(np.arange(100), 5)
         named = {"baseline_class": "a", "conditions": {}}
 

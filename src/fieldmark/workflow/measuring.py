@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fieldmark import runs
 from fieldmark.config import DataSettings
 from fieldmark.config import read as read_settings
+from fieldmark.data import groups as grouped
 from fieldmark.data import scan, table
 from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Example, LeftOut, Manifest, Note
@@ -90,9 +91,9 @@ def evaluate(
         A run folder, a run's name, ``latest``, or a ``.fieldmark`` file.
     folder : str, Path, Dataset or DataSettings, optional
         Labelled pictures; of ready-made parts only the test part is used. A data set of
-        :func:`fieldmark.load` says how to list them, the fix list included; else ``overrides.csv``
-        in the folder is obeyed. None, or settings without a folder: the run's own test part, from
-        its files as they are now, under a fix list only where one is named.
+        :func:`fieldmark.load` says how to list them, groups and fix list included; else
+        ``overrides.csv`` in the folder is obeyed. None, or settings without a folder: the run's own
+        test part, from its files as they are now, under a fix list only where one is named.
     labels, label_from
         As for :func:`fieldmark.load`; for a folder by its path.
     precision : {"float32", "int8"}, default="float32"
@@ -124,6 +125,8 @@ def evaluate(
             label_from=data.label_from,
             to_learn=False,
         )
+        listed = data.labels or data.folder
+        manifest = grouped.given(manifest, data.groups, labels=Path(listed)).manifest
         what = data.folder
     fixed = corrected(manifest, data)
     examples = fixed.manifest.part("test") if manifest.part("test") else fixed.manifest.examples
