@@ -17,13 +17,13 @@ def means(sums):
     return sums[:, 0] / sums[:, 1]
 
 
-def units_of(values, groups=None):
+def units_of(values):
     values = np.asarray(values, np.float64)
-    return Units.of(np.stack([values, np.ones(len(values))], axis=1), groups)
+    return Units.of(np.stack([values, np.ones(len(values))], axis=1))
 
 
 def mean_interval(values, groups=None, seed=0, **named):
-    return bootstrap(units_of(values, groups), means, rng=rng.derive(seed), **named)
+    return resampling.mean_interval(values, groups, rng=rng.derive(seed), **named)
 
 
 # --- what is drawn
@@ -153,7 +153,7 @@ def test_one_unit_has_an_interval_of_no_width():
 
 def test_bootstrapping_nothing_or_at_no_level_is_an_error():
     with pytest.raises(DataError, match="not one example"):
-        bootstrap(units_of([]), means, rng=rng.derive(0))
+        mean_interval([])
     with pytest.raises(UsageError, match="between 0 and 1"):
         mean_interval([1.0, 2.0], level=95.0)
 

@@ -48,6 +48,7 @@ from fieldmark.evaluation.resampling import (
     Statistic,
     Units,
     bootstrap,
+    mean_interval,
 )
 
 TOP = 5
@@ -214,8 +215,7 @@ def _penalty(
     every = np.arange(sample.n)
     each = penalty(sample.scores[every, sample.truth])
     value = float(each.mean())
-    units = Units.of(np.stack([each, np.ones(sample.n)], axis=1), sample.groups)
-    low, high = bootstrap(units, lambda sums: sums[:, 0] / sums[:, 1], rng=sample.generator(name))
+    low, high = mean_interval(each, sample.groups, rng=sample.generator(name))
     one, right = sample.n_groups == 1, sample.right
     unseen = 1 - wilson_rate(1.0, sample.worth())[0]
     if (right.all() or one) and sample.scores.shape[1] > 1:

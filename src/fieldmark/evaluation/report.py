@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation import measures, metrics
-from fieldmark.evaluation.measurement import Measurement, maybe_int
+from fieldmark.evaluation.measurement import Measurement as Measurement
+from fieldmark.evaluation.measurement import maybe_int
 from fieldmark.evaluation.resampling import Resampling
 from fieldmark.evaluation.wording import clip, columns, counted, pad, printable
 

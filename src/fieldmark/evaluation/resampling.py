@@ -145,6 +145,33 @@ def bootstrap(
     return bca(value, found, influence, level)
 
 
+def mean_interval(
+    values: Floats,
+    groups: NDArray[np.int64] | None = None,
+    *,
+    rng: np.random.Generator,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Bound the mean of one number per example, for instance its loss; groups are drawn as a whole.
+
+    Examples
+    --------
+    >>> low, high = mean_interval(np.arange(100.0), rng=np.random.default_rng(0))
+    >>> bool(low < 49.5 < high)
+    True
+    """
+    flat = np.asarray(values, dtype=np.float64)
+    check_interval(flat.size, level)
+    units = Units.of(np.stack([flat, np.ones(flat.size)], axis=1), groups)
+    return bootstrap(units, _means, rng=rng, n_resamples=n_resamples, level=level)
+
+
+def _means(sums: Floats) -> Floats:
+    found: Floats = sums[:, 0] / sums[:, 1]
+    return found
+
+
 def bca(
     value: float, resampled: Floats, influence: Floats, level: float = 0.95
 ) -> tuple[float, float]:
