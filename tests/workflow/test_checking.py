@@ -112,7 +112,7 @@ def test_leaks_across_ready_made_parts_are_the_first_thing_said(tmp_path: Path) 
         (f"test/{name}/005.png", f"train/{name}/005.png") for name in SHAPES
     ]
     assert (len(found.manifest.part("train")), len(found.manifest.part("test"))) == (15, 12)
-    assert "copies across the ready-made parts: 6 files" in str(found)
+    assert "copies across the ready-made parts: 6 files, serious" in str(found)
 
 
 @pytest.mark.parametrize("code", ["one-class", "empty-class", "class-not-in-part", "names-collide"])
@@ -204,7 +204,7 @@ def test_printed_it_is_a_table_that_fits(photos: Path) -> None:
         assert max(map(len, found.lines(width))) <= width
     text = str(found)
     assert text.startswith("photos: 17 pictures in 2 classes (read in ")
-    assert "same picture, two labels: 2 files, left out [label-conflict]" in text
+    assert "same picture, two labels: 2 files, serious, left out [label-conflict]" in text
     assert "file ends too early: 1 file, skipped [truncated]" in text
     assert text.splitlines()[-1] == "14 usable. Smallest class 7, largest 7."
 

@@ -99,6 +99,8 @@ class Applied:
     """Paths that no check may leave out."""
     notes: tuple[Note, ...]
     """Lines that were not obeyed, and why."""
+    refusals: tuple[DataError, ...] = ()
+    """What the classes would be refused for, where nothing was refused."""
 
 
 def find(setting: str, root: Path) -> Path | None:
@@ -156,7 +158,9 @@ def read(file: Path) -> Overrides:
     return Overrides(lines=found, file=file)
 
 
-def apply(manifest: Manifest, overrides: Overrides, *, to_learn: bool = True) -> Applied:
+def apply(
+    manifest: Manifest, overrides: Overrides, *, to_learn: bool = True, refuse: bool = True
+) -> Applied:
     """Do what a fix list says; pure, and the same when done twice.
 
     Parameters
@@ -166,7 +170,9 @@ def apply(manifest: Manifest, overrides: Overrides, *, to_learn: bool = True) ->
     overrides : Overrides
         Of :func:`read`.
     to_learn : bool, default=True
-        Refuse a list that leaves nothing of a class, or no two classes.
+        Object to a list that leaves nothing of a class, or no two classes.
+    refuse : bool, default=True
+        Raise what is objected to; False: return it, to be shown.
 
     Returns
     -------
@@ -206,11 +212,13 @@ def apply(manifest: Manifest, overrides: Overrides, *, to_learn: bool = True) ->
                 kept.add(example.path)
         examples.append(example)
     changed = manifest.with_examples(tuple(examples), tuple(left_out))
-    if to_learn:
-        _refuse_emptied(manifest, changed, overrides.file)
+    refusals: tuple[DataError, ...] = ()
     if changed.examples or to_learn:
-        changed = scan.checked(changed, to_learn)
-    return Applied(manifest=changed, kept=frozenset(kept), notes=notes)
+        emptied = _emptied(manifest, changed, overrides.file) if to_learn else ()
+        changed, refusals = scan.named(changed, to_learn, emptied)
+    if refuse and refusals:
+        raise refusals[0]
+    return Applied(manifest=changed, kept=frozenset(kept), notes=notes, refusals=refusals)
 
 
 def _meant(value: str, known: Names) -> str:
@@ -262,7 +270,7 @@ def write(findings: Iterable[Finding], manifest: Manifest, decided: Overrides | 
     >>> print(write([one], Manifest(root=Path("x"), examples=(), classes=())).splitlines()[1])
     cat/1.jpg,,,blank: hardly anything to see: no detail,
     """
-    earlier = [each for each in (decided.lines if decided else ()) if each.action]
+    earlier = list(decided.lines if decided else ())
     known = Names(example.path for example in manifest.examples)
     settled = {known.find(each.path) or each.path for each in earlier}
     asked = [each for each in suggested(findings, manifest) if each.path not in settled]
@@ -338,7 +346,7 @@ def _found(
         if path is None:
             text = f"Line {each.line} of the fix list: there is no file {each.path}."
             notes.append(Note(code="override-no-file", text=text))
-        elif path in gone:
+        elif path not in examples:
             entry = gone[path]
             if each.action != "leave-out":
                 text = f"Line {each.line} of the fix list: {path} is left out all the same"
@@ -362,15 +370,18 @@ def _not_hashed() -> UsageError:
     )
 
 
-def _refuse_emptied(before: Manifest, after: Manifest, file: Path | None) -> None:
+def _emptied(before: Manifest, after: Manifest, file: Path | None) -> tuple[DataError, ...]:
     left = Counter(example.label for example in after.examples)
     had = Counter(example.label for example in before.examples)
     emptied = [name for name in before.classes if had[name] and not left[name]]
-    if emptied:
-        raise DataError(
+    if not emptied:
+        return ()
+    return (
+        DataError(
             f"The fix list leaves nothing of: {', '.join(emptied[:8])}.",
             code="emptied-class",
             where=str(file or before.root),
             why="A class without a picture can be neither learned nor tested.",
             hint="take the class out of the data folder, or keep some of its pictures",
-        )
+        ),
+    )

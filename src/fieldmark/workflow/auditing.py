@@ -5,7 +5,6 @@ One way for every verb: ``check`` shows what is found, ``split`` and ``train`` a
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass, field
 
@@ -33,7 +32,7 @@ def audited(
     *,
     threads: int,
     kept: frozenset[str] = frozenset(),
-    refuse: bool = True,
+    describe: bool = False,
     listen: Listener = silent,
 ) -> Audited:
     """Audit a manifest with hashes.
@@ -46,8 +45,8 @@ def audited(
     threads : int
     kept : frozenset of str
         Paths that a person said to keep, whatever is found.
-    refuse : bool, default=True
-        Refuse a folder that is mostly unreadable.
+    describe : bool, default=False
+        Ask every question, and describe a folder that is mostly unreadable instead of refusing it.
     listen : callable
 
     Returns
@@ -71,7 +70,7 @@ def audited(
         manifest,
         threads=threads,
         directory=cache.safe_directory(manifest.root) if settings.run.cache else None,
-        refuse=refuse,
+        refuse=not describe,
         progress=said("look"),
     )
     looked = time.monotonic()
@@ -84,9 +83,7 @@ def audited(
         progress=said("compare"),
     )
     compared = time.monotonic()
-    result = audit.audit(seen)
-    if not settings.audit.clean:
-        result = dataclasses.replace(result, manifest=result.seen)
+    result = audit.audit(seen, clean=settings.audit.clean, ask=describe)
     seconds = {
         "look": looked - started,
         "compare": compared - looked,
