@@ -79,6 +79,8 @@ def split(
 
 def _lines(done: Divided) -> Iterator[str]:
     """Show classes by parts, and what was kept together."""
+    from fieldmark.evaluation.wording import counted
+
     manifest = done.manifest
     n, k = len(manifest.examples), len(manifest.classes)
     yield f"{shown(manifest.name)}: {n:,} pictures in {k} classes"
@@ -94,11 +96,11 @@ def _lines(done: Divided) -> Iterator[str]:
     if done.folds():
         yield f"  folds            {', '.join(f'{number:,}' for number in done.folds())}"
     together = (
-        (done.n_groups, "groups"),
-        (done.n_clusters, "clusters of near copies"),
-        (done.n_copied, "pictures with equal copies"),
+        (done.n_groups, "group", ""),
+        (done.n_clusters, "cluster", " of near copies"),
+        (done.n_copied, "picture", " with equal copies"),
     )
-    told = ", ".join(f"{number:,} {what}" for number, what in together if number)
+    told = ", ".join(counted(number, what) + rest for number, what, rest in together if number)
     yield f"  kept together    {told or 'nothing: no groups, no copies'}"
     if manifest.left_out:
         yield f"  left out         {len(manifest.left_out):,} files"

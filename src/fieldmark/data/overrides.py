@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -226,21 +226,21 @@ def _meant(value: str, known: Names) -> str:
     return known.find(value) or (value if "\\" in value else plain(value))
 
 
-def suggested(findings: Iterable[Finding], manifest: Manifest) -> tuple[Override, ...]:
+def suggested(
+    findings: Iterable[Finding], manifest: Manifest, gone: Collection[str] = ()
+) -> tuple[Override, ...]:
     """Return a line for each file that a person must decide about, in the order of the findings.
 
-    The action is ``leave-out`` where the check left the file out by itself, and empty elsewhere.
+    The action is ``leave-out`` for the paths in ``gone``, which the check left out, and empty
+    elsewhere.
     """
     shas = {example.path: example.sha256 for example in manifest.examples}
     reasons: dict[str, list[str]] = defaultdict(list)
-    gone: set[str] = set()
     for finding in findings:
         if finding.code not in DECIDED_BY_PERSONS:
             continue
         for path in finding.paths:
             reasons[path].append(_reason(finding, path))
-            if finding.done == "left out":
-                gone.add(path)
     return tuple(
         Override(
             path=path,
@@ -252,7 +252,13 @@ def suggested(findings: Iterable[Finding], manifest: Manifest) -> tuple[Override
     )
 
 
-def write(findings: Iterable[Finding], manifest: Manifest, decided: Overrides | None = None) -> str:
+def write(
+    findings: Iterable[Finding],
+    manifest: Manifest,
+    decided: Overrides | None = None,
+    *,
+    gone: Collection[str] = (),
+) -> str:
     r"""Return a fix list as CSV text, to be filled in by a person.
 
     Parameters
@@ -261,7 +267,9 @@ def write(findings: Iterable[Finding], manifest: Manifest, decided: Overrides | 
     manifest : Manifest
         As it was checked, with what the check left out still in it: hashes come from here.
     decided : Overrides, optional
-        An earlier list: its decisions come first and are not asked for again.
+        An earlier list: its lines come first and are not asked for again.
+    gone : collection of str
+        Paths that the check left out.
 
     Examples
     --------
@@ -273,7 +281,7 @@ def write(findings: Iterable[Finding], manifest: Manifest, decided: Overrides | 
     earlier = list(decided.lines if decided else ())
     known = Names(example.path for example in manifest.examples)
     settled = {known.find(each.path) or each.path for each in earlier}
-    asked = [each for each in suggested(findings, manifest) if each.path not in settled]
+    asked = [each for each in suggested(findings, manifest, gone) if each.path not in settled]
     rows = [[plain(each.path), *_rest(each)] for each in earlier]
     rows += [[each.path, *_rest(each)] for each in asked]
     return written(("path", "action", "value", "reason", "sha256"), rows)

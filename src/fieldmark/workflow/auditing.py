@@ -12,7 +12,7 @@ from fieldmark.config import Settings
 from fieldmark.data import audit, cache, looks
 from fieldmark.data.audit import Audit
 from fieldmark.data.duplicates import Seen
-from fieldmark.data.manifest import Manifest
+from fieldmark.data.manifest import Manifest, Note
 from fieldmark.training.events import Listener, Progress, silent
 
 
@@ -22,6 +22,8 @@ class Audited:
 
     audit: Audit
     seen: Seen
+    notes: tuple[Note, ...] = ()
+    """Files that a person said to keep and that cannot be read."""
     seconds: dict[str, float] = field(default_factory=dict)
     """``look``: every picture decoded and measured; ``compare``: near copies; ``ask``: the rest."""
 
@@ -89,4 +91,10 @@ def audited(
         "compare": compared - looked,
         "ask": time.monotonic() - compared,
     }
-    return Audited(audit=result, seen=seen, seconds=seconds)
+    gone = {each.path: each.reason for each in readable.left_out}
+    notes = tuple(
+        Note(code="override-unused", text=f"The fix list keeps {path}, but it is no use: {why}.")
+        for path, why in gone.items()
+        if path in kept
+    )
+    return Audited(audit=result, seen=seen, notes=notes, seconds=seconds)

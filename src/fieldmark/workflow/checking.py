@@ -173,7 +173,10 @@ class Check:
         """
         earlier = decided or self.obeyed
         return overrides.write(
-            self.findings, self.found, overrides.read(earlier) if earlier else None
+            self.findings,
+            self.found,
+            overrides.read(earlier) if earlier else None,
+            gone={each.path for each in self.manifest.left_out},
         )
 
     def lines(self, width: int = 80) -> Iterator[str]:
@@ -332,7 +335,7 @@ def checked(
         ranking=more.ranking,
         shortcuts=more.shortcuts,
         tax=more.tax,
-        notes=(*(str(note) for note in found.notes), *more.notes),
+        notes=(*(str(note) for note in (*found.notes, *result.notes)), *more.notes),
         seconds={"read": read} | result.seconds | more.seconds,
     )
 

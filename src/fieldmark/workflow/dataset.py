@@ -258,7 +258,7 @@ def cleaned(
     clean = replace(result.audit.manifest, audited=True)
     # A ready-made part of which nothing is left must not be drawn anew from the others.
     check_parts(clean, [part for part in SPLITS if with_parts.part(part)])
-    return replace(found, manifest=clean)
+    return replace(found, manifest=clean, notes=(*found.notes, *result.notes))
 
 
 def prepared(
