@@ -43,10 +43,10 @@ def compare(
     json_: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Compare two or more runs on the same pictures, matched by content.
+    """Compare two or more runs on the same pictures.
 
-    Pictures that one of them was trained on are left out. Surely worse: the whole interval of the
-    difference in accuracy lies below 0.
+    Matched by content; what one of them was trained on is left out. Surely worse: the interval of
+    the difference in accuracy lies below 0 as a whole.
 
     Example: fieldmark compare flowers-1 flowers-2 --fail-if-worse
     """

@@ -133,7 +133,7 @@ class Difference:
     p_adjusted: float
     """The same by Holm's rule, for all comparisons of this one call."""
     n_units: int
-    """Pictures, or groups of pictures, that were drawn anew."""
+    """Pictures, or groups of pictures that belong together."""
     changed: tuple[Changed, ...]
     """Broken, fixed, then wrong both times; where the scores moved most, first."""
 
@@ -214,9 +214,8 @@ def compare_answers(
     Returns
     -------
     Comparison
-        Differences of accuracy with the interval of Agresti and Min, which with groups is widened
-        to a bootstrap that draws whole groups; of log loss with a paired percentile bootstrap of
-        2,000 resamples.
+        Differences of accuracy with the interval of Agresti and Min, of log loss with a paired
+        percentile bootstrap of 2,000 resamples; where there are groups, both count whole groups.
 
     Raises
     ------
@@ -353,7 +352,7 @@ def _notes(n_comparisons: int, n: int, n_groups: int) -> tuple[str, ...]:
     if n_groups:
         said.append(
             f"The pictures come in {n_groups:,} groups that belong together: the intervals of the "
-            "differences draw whole groups. McNemar's test and the intervals of each run's own "
+            "differences count whole groups. McNemar's test and the intervals of each run's own "
             "figures take every picture for itself and are too sure of themselves."
         )
     if (n_groups or n) < MIN_UNITS:

@@ -84,12 +84,13 @@ def shown(found: Difference, most: int = N_SHOWN) -> list[Changed]:
 
 def lines(comparison: Comparison, width: int) -> list[str]:
     """Write it down, no line wider than ``width`` terminal columns."""
-    said = [clip(line, max(1, width)).rstrip() for line in _table(comparison, width)]
+    said = [*_table(comparison, width)]
     for found in comparison.differences:
         said += ["", *_difference(comparison, found, width)]
     for note in comparison.notes:
         said += ["", *textwrap.wrap(printable(note), width)]
-    return said
+    # Text is wrapped by characters; a name of Chinese signs takes twice the columns.
+    return [clip(line, max(1, width)).rstrip() for line in said]
 
 
 def matching(comparison: Comparison) -> Iterator[str]:
@@ -140,7 +141,7 @@ def _difference(comparison: Comparison, found: Difference, width: int) -> Iterat
     if listed:
         yield ""
     for each in listed:
-        yield clip(_changed(each), max(1, width)).rstrip()
+        yield _changed(each)
     if len(found.changed) > len(listed):
         yield f"  and {len(found.changed) - len(listed):,} more"
 

@@ -97,10 +97,14 @@ def look(folder: Path, command: str, model_id: str) -> Looks:
 
 def _begin(path: Path) -> None:
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(line("fieldmark train", "", "unknown"))
+        # Appending here too: another look may come between making the file and its first line.
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
     except FileExistsError:
         return
+    try:
+        os.write(descriptor, line("fieldmark train", "", "unknown").encode("ascii"))
+    finally:
+        os.close(descriptor)
 
 
 def _append(path: Path, text: str) -> None:
