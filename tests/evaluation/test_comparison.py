@@ -271,6 +271,23 @@ def test_the_text_shows_twenty_changed_pictures_and_counts_the_others():
     assert "and 20 more" in text
 
 
+def test_paths_are_whole_where_there_is_room():
+    given = common(paths=["a/" * 60 + f"{at}.jpg" for at in range(60)])
+    one, two = (entrant(name, given.labels, wrong) for name, wrong in (("a", [1]), ("b", [2])))
+    found = compare_answers(given, [one, two], conditions={})
+    assert not any("a/2.jpg" in line for line in found.lines(80))
+    lines = found.lines(80, room=10_000)
+    assert any(line.endswith("a/2.jpg") for line in lines)
+    assert all(columns(line) <= 80 for line in lines if " -> " not in line)
+
+
+def test_what_both_have_wrong_says_what_it_is():
+    given = common()
+    one, two = entrant("a", given.labels, [7]), entrant("b", given.labels, [7], by=2)
+    text = str(compare_answers(given, [one, two], conditions={}))
+    assert "  both wrong  tulip 90 % -> daisy 90 %, is rose  rose/7.jpg" in text
+
+
 def test_few_changes_of_one_kind_are_not_crowded_out():
     (difference,) = compared([59], range(40)).differences
     kinds = [each.kind for each in shown(difference)]

@@ -64,7 +64,7 @@ def compare(
     if json_:
         out.json(found.to_dict())
     else:
-        out.results(found.lines(out.width))
+        out.results(found.lines(out.width, out.room))
     _say(out, found)
     if html:
         _write(out, found, Path(html))

@@ -185,11 +185,14 @@ class Comparison:
         found: dict[str, Any] = json.loads(json.dumps({"schema": SCHEMA} | facts, allow_nan=False))
         return found
 
-    def lines(self, width: int = 80) -> list[str]:
-        """Write it as plain text, no line wider than ``width`` terminal columns."""
+    def lines(self, width: int = 80, room: int = 0) -> list[str]:
+        """Write it as plain text, no line wider than ``width`` terminal columns.
+
+        ``room`` is for the lines of pictures, whose paths a reader may want whole; 0: ``width``.
+        """
         from fieldmark.evaluation.comparison_lines import lines
 
-        return lines(self, width)
+        return lines(self, width, room)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from fieldmark.evaluation.report import Measurement
 from fieldmark.evaluation.thumbnails import dealt
-from fieldmark.evaluation.wording import clip, columns, counted, pad, percent, printable
+from fieldmark.evaluation.wording import clip, columns, counted, pad, printable
 
 if TYPE_CHECKING:
     from fieldmark.evaluation.comparison import Changed, Comparison, Difference
@@ -82,13 +82,24 @@ def shown(found: Difference, most: int = N_SHOWN) -> list[Changed]:
     return [each for kind, n in zip(kinds, n_each, strict=True) for each in kind[:n]]
 
 
-def lines(comparison: Comparison, width: int) -> list[str]:
-    """Write it down, no line wider than ``width`` terminal columns."""
-    said = [*_table(comparison, width)]
+def lines(comparison: Comparison, width: int, room: int = 0) -> list[str]:
+    """Write it down, no line wider than ``width`` terminal columns.
+
+    ``room`` is for the lines of pictures, whose paths a reader may want whole; 0: ``width``.
+    """
+    said = _clipped(_table(comparison, width), width)
     for found in comparison.differences:
-        said += ["", *_difference(comparison, found, width)]
+        said += ["", *_clipped(_difference(comparison, found, width), width)]
+        listed = [_changed(each) for each in shown(found)]
+        if len(found.changed) > len(listed):
+            listed.append(f"  and {len(found.changed) - len(listed):,} more")
+        said += ["", *_clipped(listed, room or width)] if listed else []
     for note in comparison.notes:
-        said += ["", *textwrap.wrap(printable(note), width)]
+        said += ["", *_clipped(textwrap.wrap(printable(note), width), width)]
+    return said
+
+
+def _clipped(said: Iterable[str], width: int) -> list[str]:
     # Text is wrapped by characters; a name of Chinese signs takes twice the columns.
     return [clip(line, max(1, width)).rstrip() for line in said]
 
@@ -137,17 +148,10 @@ def _difference(comparison: Comparison, found: Difference, width: int) -> Iterat
     for line in said:
         yield from textwrap.wrap(line, width, subsequent_indent=" " * 12)
     yield from textwrap.wrap(sentence(first, found), width)
-    listed = shown(found)
-    if listed:
-        yield ""
-    for each in listed:
-        yield _changed(each)
-    if len(found.changed) > len(listed):
-        yield f"  and {len(found.changed) - len(listed):,} more"
 
 
 def _changed(each: Changed) -> str:
-    before = f"{printable(each.before)} {percent(each.before_score)}"
-    after = f"{printable(each.after)} {percent(each.after_score)}"
-    label = f" ({printable(each.label)})" if each.kind == "other" else ""
-    return f"  {WORDS[each.kind]:<10}  {before} -> {after}  {printable(each.path)}{label}"
+    before = f"{printable(each.before)} {100 * each.before_score:.0f} %"
+    after = f"{printable(each.after)} {100 * each.after_score:.0f} %"
+    label = f", is {printable(each.label)}" if each.kind == "other" else ""
+    return f"  {WORDS[each.kind]:<10}  {before} -> {after}{label}  {printable(each.path)}"

@@ -56,9 +56,9 @@ class Compared:
             "looks": {name: dataclasses.asdict(each) for name, each in self.looks.items()},
         }
 
-    def lines(self, width: int = 80) -> list[str]:
-        """Say it as lines, at most ``width`` wide."""
-        return self.comparison.lines(width)
+    def lines(self, width: int = 80, room: int = 0) -> list[str]:
+        """Say it as lines, as :meth:`fieldmark.evaluation.comparison.Comparison.lines`."""
+        return self.comparison.lines(width, room)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
