@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fieldmark import rng
 from fieldmark.errors import UsageError
+from fieldmark.evaluation import paired
 from fieldmark.evaluation.intervals import paired_difference
 from fieldmark.evaluation.paired import accuracy_difference, holm, loss_difference, mcnemar
 
@@ -220,6 +221,33 @@ def test_whole_groups_are_drawn_whatever_their_numbers_and_sizes():
     assert (found.low, found.high) == (again.low, again.high)
     means = [(now - was)[groups == number].mean() for number in (7, 3, 900)]
     assert min(means) <= found.low <= found.value <= found.high <= max(means)
+
+
+@given(st.integers(10, 500), st.sampled_from([0.9, 0.95, 0.99]))
+def test_few_units_are_given_the_width_of_student(n, level):
+    expected = scipy.stats.t.ppf(0.5 + level / 2, n - 1) * math.sqrt(n / (n - 1))
+    found = scipy.stats.norm.ppf(0.5 + paired._raised(level, n) / 2)
+    assert found == pytest.approx(expected, rel=1e-2)
+
+
+def test_one_or_two_pictures_have_an_interval_too():
+    for n in (1, 2):
+        found = loss_difference(np.zeros(n), np.arange(1.0, n + 1), None, level=0.95, seed=0)
+        assert found.low <= found.value <= found.high
+
+
+@pytest.mark.parametrize(("n_groups", "size"), [(40, 1), (10, 20)], ids=["alone", "in groups"])
+def test_intervals_of_the_loss_difference_cover_the_truth(n_groups, size):
+    n_sets, covered = 300, 0
+    groups = None if size == 1 else np.repeat(np.arange(n_groups), size)
+    for each in range(n_sets):
+        drawn = rng.derive(each, "coverage of losses")
+        was = drawn.exponential(0.5, n_groups * size)
+        moved = np.repeat(drawn.normal(0.05, 0.15, n_groups), size)
+        now = was + moved + drawn.normal(0, 0.1, was.size)
+        found = loss_difference(was, now, groups, level=0.95, seed=each)
+        covered += found.low <= 0.05 <= found.high
+    assert covered / n_sets >= 0.92
 
 
 def test_groups_of_one_are_the_pictures_themselves():

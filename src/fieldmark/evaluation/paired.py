@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,12 @@ def loss_difference(
     -------
     Measurement
         In nats; below 0: the labels get higher scores now. A percentile bootstrap of 2,000
-        resamples of the pairs, or of whole groups of them.
+        resamples of the pairs, or of whole groups of them, at a level raised for their number.
+
+    References
+    ----------
+    T. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 2015,
+    section 4.3: percentile intervals of few are too narrow, and by how much.
 
     Examples
     --------
@@ -203,7 +209,7 @@ def _bootstrapped(
     each: NDArray[np.float64], groups: Groups, level: float, rng: np.random.Generator
 ) -> tuple[float, float]:
     if groups is None:
-        return bootstrap(each, rng=rng, level=level)
+        return bootstrap(each, rng=rng, level=_raised(level, len(each)))
     _, numbers = np.unique(groups, return_inverse=True)
     sums = np.bincount(numbers, weights=each)
     sizes = np.bincount(numbers)
@@ -213,4 +219,19 @@ def _bootstrapped(
         found: NDArray[np.float64] = sums[at].sum(axis=-1) / sizes[at].sum(axis=-1)
         return found
 
-    return bootstrap(np.arange(len(sums), dtype=np.float64), means, rng=rng, level=level)
+    places = np.arange(len(sums), dtype=np.float64)
+    return bootstrap(places, means, rng=rng, level=_raised(level, len(sums)))
+
+
+def _raised(level: float, n: int) -> float:
+    """Return the level at which a percentile interval of ``n`` units holds what ``level`` says.
+
+    Student's t in place of the normal quantile, and n / (n - 1) for the spread of a resample.
+    """
+    if n < 2:
+        return level
+    normal = NormalDist()
+    z, freedom = normal.inv_cdf(0.5 + level / 2), n - 1
+    # Student's quantile to the second order in 1 / freedom: within 1 % from 9 degrees on.
+    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return min(0.9999, 2 * normal.cdf(math.sqrt(n / freedom) * t) - 1)
