@@ -102,6 +102,23 @@ def test_a_folder_in_its_place_is_no_error(tmp_path: Path) -> None:
     assert look(tmp_path, "a", "b").problem == "Is a directory"
 
 
+def test_a_look_that_comes_between_is_not_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / NAME).write_text(line("first", "b"), encoding="utf-8")
+    read = os.read
+
+    def between(descriptor: int, n: int) -> bytes:
+        found = read(descriptor, n)
+        with (tmp_path / NAME).open("a", encoding="utf-8") as file:
+            file.write(line("second", "b"))
+        return found
+
+    monkeypatch.setattr(counter.os, "read", between)
+    assert look(tmp_path, "third", "b") == Looks(3)
+    assert [each["command"] for each in lines_of(tmp_path)] == ["first", "second", "third"]
+
+
 def _look_often(folder: str) -> None:
     for _ in range(25):
         look(Path(folder), "fieldmark evaluate pets-1 " + "x" * 500, "sha256:01")
