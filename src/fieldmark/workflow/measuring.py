@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from fieldmark.errors import DataError
 from fieldmark.evaluation.report import Report, measure
 from fieldmark.evaluation.resampling import Resampling
 from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
+from fieldmark.workflow import counter
+from fieldmark.workflow.counter import Looks
 from fieldmark.workflow.dataset import Dataset, cores, corrected
 from fieldmark.workflow.finding import pictures
 from fieldmark.workflow.run import Run, open_run
@@ -41,6 +44,10 @@ class Evaluation:
     """Pictures, by content, that the model was trained or chosen on: they flatter the figures."""
     notes: tuple[Note, ...] = ()
     """Lines of the fix list that were not obeyed."""
+    groups: tuple[str, ...] = ()
+    """Of every prediction, what its picture belongs to; empty texts: it stands alone."""
+    looks: Looks | None = None
+    """How often the run's own test part has been looked at; None: this was another folder."""
 
 
 def predict(
@@ -112,7 +119,8 @@ def evaluate(
     """
     model = runs.find(thing, Path(runs_folder))
     data = _source(folder, labels, label_from)
-    if not data.folder:
+    own = not data.folder
+    if own:
         run = open_run(thing, runs_folder=runs_folder)
         manifest, what = _own_test_part(run), f"test part of {run.name}"
         # What the run obeyed is in its list already; another fix list must be named.
@@ -134,10 +142,21 @@ def evaluate(
     predictor = Predictor.open(model, precision=as_precision(precision), bulk=True)
     _check_classes([each.label for each in wanted], predictor.classes)
     found = _measured(predictor, wanted, what)
-    known = _learned_from(model.parent / "data.csv")
+    known = learned_from(model.parent / "data.csv")
     n_seen = sum(answer.sha256 in known for _, answer in found.predictions)
     left_out = fixed.manifest.left_out
-    return dataclasses.replace(found, left_out=left_out, n_seen=n_seen, notes=fixed.notes)
+    found = dataclasses.replace(found, left_out=left_out, n_seen=n_seen, notes=fixed.notes)
+    return _counted(found, model, predictor) if own else found
+
+
+def _counted(found: Evaluation, model: Path, predictor: Predictor) -> Evaluation:
+    """Count this look at the run's own test part, in its folder and among the conditions."""
+    words = ["fieldmark", "evaluate", model.resolve().parent.name]
+    words += [] if predictor.precision == "float32" else ["--precision", predictor.precision]
+    looks = counter.look(model.parent, shlex.join(words), predictor.model_id)
+    conditions = found.report.conditions | {"looks": str(looks.n)}
+    report = dataclasses.replace(found.report, conditions=conditions)
+    return dataclasses.replace(found, report=report, looks=looks)
 
 
 def _source(
@@ -151,7 +170,7 @@ def _source(
     return DataSettings(folder=named, labels=listed, label_from=label_from)
 
 
-def _learned_from(listed: Path) -> set[str]:
+def learned_from(listed: Path) -> set[str]:
     """Return the content hashes of training and validation part; none for a bare model file."""
     if not listed.is_file():
         return set()
@@ -227,7 +246,8 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
         },
         seed=Resampling(_seed(predictor), unit_numbers(measured)),
     )
-    return Evaluation(report, tuple(good), tuple(unread))
+    groups = tuple(each.group for each in measured)
+    return Evaluation(report, tuple(good), tuple(unread), groups=groups)
 
 
 def _row(answer: Prediction, index: dict[str, int]) -> NDArray[np.float64]:
