@@ -121,3 +121,10 @@ def test_names_are_shown_and_never_obeyed(fieldmark: Command, photos: Path) -> N
     text = Path("fix.csv").read_text(encoding="utf-8")
     assert "\x1b" not in text
     assert fieldmark("split", "photos", "--overrides", "fix.csv", "-o", "s.csv").status == 0
+
+
+def test_in_json_no_page_is_written_unasked(fieldmark: Command, photos: Path) -> None:
+    assert fieldmark("check", "photos", QUICK, "--json").status == 0
+    assert not Path("photos.check.html").exists()
+    assert fieldmark("check", "photos", QUICK, "--json", "--html", "p.html").status == 0
+    assert Path("p.html").exists()
