@@ -134,7 +134,7 @@ def test_checking_counts_classes_and_names_what_was_left_out(
         "\n"
         "  very dark: 2 files, shown only [dark]\n"
         "      triangle/008.png  mean grey 21 of 255, spread 16\n"
-        "      triangle/009.png  mean grey 19 of 255, spread 18\n"
+        "      triangle/009.png  mean grey 19 of 255, spread 17\n"
         "\n"
         "  file ends too early: 1 file, skipped [truncated]\n"
         "      circle/cut.png\n"
