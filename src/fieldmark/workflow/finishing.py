@@ -17,8 +17,10 @@ from fieldmark.config import Settings, to_toml
 from fieldmark.data.cache import Decoded
 from fieldmark.data.manifest import Manifest
 from fieldmark.evaluation import report as reports
+from fieldmark.evaluation.calibration import softmax
 from fieldmark.export import Exported, export
 from fieldmark.inference.predictor import Predictor
+from fieldmark.inference.runtime import open_runtime
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.quantization import Gate
@@ -28,6 +30,7 @@ from fieldmark.training.recipe import Recipe, recorded
 from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import split_seed
+from fieldmark.workflow.deciding import Evidence, Rules, decided, gathered
 from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.foreign import origin_of, shipped
 from fieldmark.workflow.int8 import checked_int8
@@ -48,6 +51,8 @@ class Trained:
     choice: Choice
     decoded: Decoded
     fitted: Fitted
+    evidence: Evidence | None = None
+    """What is known of the validation part already; None: the network has to look at it."""
 
 
 def finish(session: Session, trained: Trained, command: str) -> Run:
@@ -69,7 +74,8 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     verdict: Gate | None = None
     if session.settings.run.int8:
         int8, verdict = checked_int8(session, trained.decoded, exported.onnx)
-    made = _Made(session.settings, trained, exported, int8, verdict, command)
+    rules = _rules(session, trained, exported.onnx)
+    made = _Made(session.settings, trained, exported, int8, verdict, rules, command)
     folder, facts = trained.folder, made.facts
     unnamed = folder.path / ".measured.fieldmark"
     made.write_bundle({}, "", unnamed)
@@ -89,6 +95,17 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     return Run(folder.path)
 
 
+def _rules(session: Session, trained: Trained, onnx: bytes) -> Rules:
+    """Choose temperature and thresholds on the validation part, and say them."""
+    evidence = trained.evidence
+    if evidence is None:
+        runtime = open_runtime(onnx, threads=session.threads, bulk=True)
+        evidence = gathered(runtime, trained.decoded, untouched=False)
+    rules = decided(evidence, session.settings.decide, seed=trained.fitted.recipe.seed)
+    session.listen(events.Noted(code="decision", text=rules.promise))
+    return rules
+
+
 @dataclass(frozen=True)
 class _Made:
     """Everything a run is written from."""
@@ -98,6 +115,7 @@ class _Made:
     exported: Exported
     int8: bytes | None
     verdict: Gate | None
+    rules: Rules
     command: str
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -210,7 +228,11 @@ class _Made:
             classes=self.manifest.classes,
             spec=choice.spec,
             golden_inputs=fitted.proof_pixels[:N_GOLDEN],
-            golden_scores=self.exported.scores[:N_GOLDEN],
+            golden_scores=softmax(self.exported.logits[:N_GOLDEN], self.rules.temperature).astype(
+                np.float32
+            ),
+            decision=self.rules.decision,
+            unknown=self.rules.arrays,
             weights=fitted.weights,
             recipe=to_toml(self.shipped()),
             report=report,
