@@ -200,6 +200,7 @@ class TestJson:
             "missing_classes",
             "n",
             "conditions",
+            "doubt",
         ]
 
     def test_holds_plain_values_and_never_a_nan(self):

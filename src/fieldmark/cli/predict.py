@@ -202,15 +202,15 @@ def _csv(
     from fieldmark.inference.predictor import Unread
 
     columns = [f"score:{name}" for name in predictor.classes]
-    out.result(table.line(["file", "label", "score", "decision", "problem", *columns]))
+    out.result(table.line(["file", "label", "score", "problem", "decision", *columns]))
     count: Counter[str] = Counter()
     for answer in answers:
         count[_kind(answer)] += 1
         if isinstance(answer, Unread):
-            out.result(table.line([answer.file, "", "", "", answer.code, *("" for _ in columns)]))
+            out.result(table.line([answer.file, "", "", answer.code, "", *("" for _ in columns)]))
             continue
         scores = {entry.label: f"{entry.score:.6f}" for entry in answer.scores}
         row = [scores[name] for name in predictor.classes]
-        told = [answer.label, f"{answer.score:.6f}", answer.decision or ""]
-        out.result(table.line([answer.file, *told, "", *row]))
+        told = [answer.label, f"{answer.score:.6f}", "", answer.decision or ""]
+        out.result(table.line([answer.file, *told, *row]))
     return count

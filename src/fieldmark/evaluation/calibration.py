@@ -61,7 +61,7 @@ class Reliability:
     ece: float
     """Expected calibration error: mean distance of score and accuracy over the bins, in [0, 1]."""
     low: float
-    """Ends of the 95 % bootstrap interval."""
+    """Ends of the 95 % bootstrap interval, moved by the bias that resampling adds."""
     high: float
     null_mean: float
     """What perfectly calibrated scores would show on so many pictures: never 0."""
@@ -214,7 +214,12 @@ def reliability(
     n = len(top)
     edges = _edges(n)
     drawn = np.sort(rng.integers(0, n, (n_resamples, n)), axis=1)
-    low, high = np.quantile(_ece(top[drawn], right[drawn], edges), [0.025, 0.975])
+    again, ece = (
+        _ece(top[drawn], right[drawn], edges),
+        float(_ece(top[None], right[None], edges)[0]),
+    )
+    # Noise adds to distances: resampled errors are larger by as much as they are on average.
+    low, high = np.clip(np.quantile(again, [0.025, 0.975]) - again.mean() + ece, 0.0, 1.0)
     lucky = (rng.random((n_resamples, n)) < top).astype(np.float64)
     null = _ece(np.broadcast_to(top, lucky.shape), lucky, edges)
     ends = np.append(edges[1:], n)
@@ -223,7 +228,7 @@ def reliability(
             Bin(int(end - start), float(top[start:end].mean()), float(right[start:end].mean()))
             for start, end in zip(edges, ends, strict=True)
         ),
-        ece=float(_ece(top[None], right[None], edges)[0]),
+        ece=ece,
         low=float(low),
         high=float(high),
         null_mean=float(null.mean()),

@@ -23,6 +23,9 @@ MAX_EXCESS: Final = 5.0
 """A promise weaker than so many times the error that was asked for is not made."""
 MARGINS: Final[NDArray[np.float64]] = np.concatenate([[0.0], np.geomspace(0.01, 100.0, 240)])
 """The margins that are tried; fixed before any picture is seen."""
+_FIRST: Final = 0.1
+"""Share of the validation pictures that the first test accepts at least: one unlucky error among a
+few dozen would end the search."""
 _START: Final = 0.75
 """Share of too few validation pictures that the weaker promise is made for."""
 
@@ -227,8 +230,8 @@ def accept(
 
 
 def _first(n_above: NDArray[np.int64], n: int, error: float, confidence: float) -> int:
-    """Return the strictest margin that accepts enough: so many that one error does no harm."""
-    wanted = n_needed(error, confidence, n_wrong=1)
+    """Return the strictest margin that accepts enough: so many that chance does little harm."""
+    wanted = max(n_needed(error, confidence, n_wrong=1), math.ceil(_FIRST * n))
     if n < wanted:
         wanted = n_needed(error, confidence)
     if n < wanted:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from fieldmark import rng
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation import metrics
+from fieldmark.evaluation.doubt import Doubt
 from fieldmark.evaluation.intervals import bootstrap, bootstrap_confusion, wilson
 from fieldmark.evaluation.wording import clip, columns, counted, pad, percent, printable
 
@@ -114,6 +115,8 @@ class Report:
     n: int
     """Test examples."""
     conditions: dict[str, str]
+    doubt: Doubt | None = None
+    """Decisions and calibration; None: the model file decides nothing."""
 
     @property
     def verdict(self) -> str:
@@ -160,6 +163,7 @@ class Report:
                 missing_classes=_names(fields["missing_classes"]),
                 n=int(fields["n"]),
                 conditions=dict(fields["conditions"]),
+                doubt=Doubt.from_dict(fields["doubt"]) if fields.get("doubt") else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unknown(f"a field is missing or misshapen: {error!r}") from error
@@ -169,7 +173,8 @@ class Report:
 
         60 columns and more show everything; fewer cut the lines.
         """
-        texts = [*self._head(width), "", *self._table(width)]
+        doubt = self.doubt.lines() if self.doubt else []
+        texts = [*self._head(width), *doubt, "", *self._table(width)]
         return [clip(line, max(1, width)).rstrip() for line in texts]
 
     def _head(self, width: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,6 +19,7 @@ from fieldmark.data.cache import Decoded
 from fieldmark.data.manifest import Manifest
 from fieldmark.evaluation import report as reports
 from fieldmark.evaluation.calibration import softmax
+from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.export import Exported, export
 from fieldmark.inference.predictor import Predictor
 from fieldmark.inference.runtime import open_runtime
@@ -180,7 +182,8 @@ class _Made:
         rows = decoded.rows[at]
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         # Chunk by chunk: indexing the map with all rows would copy the whole part into memory.
-        scores = np.concatenate([predictor.scores(decoded.pixels[chunk]) for chunk in chunks])
+        parts = [predictor.judge(decoded.pixels[chunk]) for chunk in chunks]
+        scores = np.concatenate([part.scores for part in parts])
         counts = manifest.counts("train")
         report = reports.measure(
             scores,
@@ -195,7 +198,15 @@ class _Made:
             },
             seed=recipe.seed,
         )
-        return report, scores
+        doubt = measure_doubt(
+            scores,
+            labels_of(manifest)[at],
+            [each for part in parts for each in part.decisions],
+            temperature=self.rules.temperature,
+            promise=self.rules.promise,
+            seed=recipe.seed,
+        )
+        return dataclasses.replace(report, doubt=doubt), scores
 
     @cached_property
     def facts(self) -> RunFacts:

@@ -17,6 +17,7 @@ from fieldmark.config import read as read_settings
 from fieldmark.data import scan, table
 from fieldmark.data.manifest import Example, LeftOut, Manifest, Note
 from fieldmark.errors import DataError
+from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.evaluation.report import Report, measure
 from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
 from fieldmark.workflow.dataset import Dataset, cores, corrected
@@ -209,7 +210,15 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
         },
         seed=_seed(predictor),
     )
-    return Evaluation(report, tuple(good), tuple(unread))
+    doubt = measure_doubt(
+        np.stack([_row(answer, index) for _, answer in good]),
+        np.array([index[label] for label, _ in good], np.int64),
+        [answer.decision for _, answer in good],
+        temperature=predictor.bundle.temperature,
+        promise=predictor.bundle.thresholds.text,
+        seed=_seed(predictor),
+    )
+    return Evaluation(dataclasses.replace(report, doubt=doubt), tuple(good), tuple(unread))
 
 
 def _row(answer: Prediction, index: dict[str, int]) -> NDArray[np.float64]:
