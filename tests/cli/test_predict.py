@@ -112,6 +112,7 @@ def test_one_bad_file_is_named_and_the_others_are_answered(
         "new/b2.jpg  not read   not a picture in a known format [unknown-format]\n"
         "gone.png  not read   there is no such file [no-file]\n"
         "4 files: 2 labelled, 2 not read.  Model waders-1 (2026-11-22)\n"
+        f"{OLDER}"
     )
 
 

@@ -109,7 +109,7 @@ class Judge:
         if judged.strangeness is None:
             return None
         score = float(judged.strangeness[at])
-        return Strangeness(score, score >= 1)
+        return Strangeness(round(score, 6), score >= 1)  # the sums of other batches differ beyond
 
     def reason(self, judged: Judged, at: int) -> str:
         """Say in words why one picture was decided on as it was."""
