@@ -57,7 +57,7 @@ def test_a_network_that_is_never_wrong_stays_within_bounds():
 
 
 def test_nothing_is_fitted_to_nothing():
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match="not one example"):
         best_temperature(np.empty((0, 2)), np.empty(0, int))
 
 
