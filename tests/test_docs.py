@@ -227,7 +227,9 @@ def test_the_python_of_the_readme_runs(tmp_path: Path) -> None:
     accuracy, answer, *others = done.stdout.splitlines()
     assert re.match(r"accuracy \d+\.\d % \(\d+\.\d to \d+\.\d, \d+ pictures\)", accuracy)
     assert answer.split()[0] in ("circle", "square", "triangle")
-    assert [line.split()[0] for line in others] == ["new/a.jpg", "new/b.jpg"]
+    assert [line.split()[0] for line in others[:2]] == ["new/a.jpg", "new/b.jpg"]
+    assert others[2].startswith("flowers: 36 pictures in 3 classes")
+    assert others[-1].startswith("36 usable.")
 
 
 def test_a_model_file_can_be_read_as_its_format_is_described(tmp_path: Path) -> None:

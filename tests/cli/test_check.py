@@ -28,7 +28,7 @@ def photos(here: Path) -> Path:
 def test_page_and_list_lie_in_the_current_folder(fieldmark: Command, photos: Path) -> None:
     done = fieldmark("check", "photos", QUICK)
     assert done.status == 0
-    assert "same picture, two labels: 2 files, left out [label-conflict]" in done.out
+    assert "same picture, two labels: 2 files, serious, left out [label-conflict]" in done.out
     assert done.out.endswith("Full list: photos.check.html, photos.check.json\n")
     assert "<!doctype html>" in Path("photos.check.html").read_text(encoding="utf-8")[:20].lower()
     whole = json.loads(Path("photos.check.json").read_text(encoding="utf-8"))

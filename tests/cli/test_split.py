@@ -57,7 +57,7 @@ def test_groups_copies_and_folds_are_told(fieldmark: Command, pets: Path) -> Non
     assert "  left out         2 files\n" in cleaned.out
     done = fieldmark(*words, "--no-clean", "--force")
     assert done.status == 0, done.err
-    assert "  kept together    5 groups, 1 pictures with equal copies\n" in done.out
+    assert "  kept together    5 groups, 1 picture with equal copies\n" in done.out
     assert "  folds            " in done.out
     assert {row["fold"] for row in rows(Path("x.csv"))} == {"0", "1"}
     assert {row["group"] for row in rows(Path("x.csv"))} == set("01234")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,9 @@ from fieldmark.data.duplicates import (
     bursts,
     cleaned,
     clustered,
+    crowds,
     exact_copies,
+    group_leaks,
     label_conflicts,
     leaks,
     near_copies,
@@ -83,7 +87,7 @@ def test_near_copies_across_parts_are_taken_out_of_training() -> None:
     )
     (finding,) = near_leaks(seen)
     assert finding.paths == ("test/a/1", "train/a/1")
-    assert finding.text == "97.0 % alike (cropped), in the test part and the training part"
+    assert finding.text == "at least 97.0 % alike (cropped), in the test part and the training part"
     assert left_out(cleaned(seen)) == {"train/a/1": "near-leak"}
     assert near_copies(seen) == []
 
@@ -137,6 +141,46 @@ def test_a_burst_across_parts_is_only_shown() -> None:
     assert bursts(seen)[0].done == "shown only"
 
 
+def test_a_near_copy_of_a_near_copy_of_a_test_picture_goes_too() -> None:
+    files = [
+        example("test/a/1", "T", split="test"),
+        example("train/a/1", "A", split="train"),
+        example("val/a/1", "V", split="valid"),
+    ]
+    seen = seen_of(*files, pairs=[near(0, 2), near(1, 2)])
+    assert left_out(cleaned(seen)) == {"train/a/1": "near-leak", "val/a/1": "near-leak"}
+    assert near_leaks(seen)[0].paths == ("test/a/1", "val/a/1", "train/a/1")
+
+
+def test_a_kept_copy_takes_nothing_from_the_test_part() -> None:
+    seen = seen_of(
+        example("train/a/1", "A", split="train"),
+        example("test/a/1", "A", split="test"),
+        kept={"train/a/1"},
+    )
+    assert not cleaned(seen).left_out
+
+
+def test_a_group_in_two_parts_is_said() -> None:
+    files = [
+        dataclasses.replace(example("train/a/1", "A", split="train"), group="g"),
+        dataclasses.replace(example("test/a/1", "B", split="test"), group="g"),
+        dataclasses.replace(example("test/a/2", "C", split="test"), group="h"),
+    ]
+    (finding,) = group_leaks(seen_of(*files))
+    assert finding.text == "the group g is in the test part and the training part"
+    assert finding.done == "shown only"
+
+
+def test_a_crowd_is_said_and_not_kept_together() -> None:
+    seen = dataclasses.replace(
+        seen_of(*(example(f"a/{n}", n) for n in "ABCD")), crowds=((0, 1, 2),)
+    )
+    (finding,) = crowds(seen)
+    assert finding.measure == 3
+    assert {each.cluster for each in cleaned(seen).examples} == {""}
+
+
 def test_what_a_person_keeps_is_kept() -> None:
     files = [example("a/1", "A"), example("b/1", "A"), example("a/2", "B"), example("a/3", "B")]
     found = cleaned(seen_of(*files, kept={"b/1", "a/3"}))
@@ -175,7 +219,7 @@ def folders(draw: st.DrawFn) -> Seen:
         manifest=manifest,
         looks=Looks(np.zeros(len(contents), LOOK), {sha: at for at, sha in enumerate(contents)}),
         pairs=pairs,
-        clusters=clusters(pairs, len(contents)),
+        clusters=clusters(pairs, lambda rows: False)[0],
         kept=frozenset(draw(st.sets(st.sampled_from([each.path for each in files])))),
     )
 
@@ -189,8 +233,14 @@ def test_nothing_vanishes_and_what_stays_is_clean(seen: Seen) -> None:
     free = [each for each in found.examples if each.path not in seen.kept]
     for one in free:
         for other in found.examples:
-            if one is not other:
+            beside = other.path not in seen.kept or other.split == one.split
+            if one is not other and beside:
                 assert one.sha256 != other.sha256
+    sides: dict[str, set[str]] = {}
+    for each in free:
+        if each.cluster and each.split:
+            sides.setdefault(each.cluster, set()).add(each.split)
+    assert all(len(each) == 1 for each in sides.values())
     cluster_of = {each.sha256: each.cluster for each in found.examples}
     names = {row: sha for sha, row in seen.looks.row_of.items()}
     for pair in seen.pairs:
@@ -201,8 +251,13 @@ def test_nothing_vanishes_and_what_stays_is_clean(seen: Seen) -> None:
 
 @given(folders())
 def test_the_same_folder_in_another_order_is_cleaned_alike(seen: Seen) -> None:
-    import dataclasses
-
     turned = dataclasses.replace(seen.manifest, examples=seen.manifest.examples[::-1])
-    other = cleaned(dataclasses.replace(seen, manifest=turned))
-    assert left_out(other) == left_out(cleaned(seen))
+    n = len(seen.looks.rows)
+    other = Seen(
+        manifest=turned,
+        looks=Looks(seen.looks.rows, {s: n - 1 - row for s, row in seen.looks.row_of.items()}),
+        pairs=tuple(near(n - 1 - pair.second, n - 1 - pair.first) for pair in seen.pairs),
+        clusters=tuple(tuple(n - 1 - row for row in rows[::-1]) for rows in seen.clusters),
+        kept=seen.kept,
+    )
+    assert left_out(cleaned(other)) == left_out(cleaned(seen))

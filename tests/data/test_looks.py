@@ -38,7 +38,10 @@ def test_rows_can_be_taken_in_any_order(folder: Path) -> None:
     manifest = hashed(folder)
     _, found = looks.look_at(manifest, threads=1, directory=None)
     backwards = [each.sha256 for each in reversed(manifest.examples)]
-    assert found.of(backwards).tobytes() == found.rows[::-1].tobytes()
+    taken = found.of(backwards)
+    assert "thumb" not in (taken.dtype.names or ())
+    for name in taken.dtype.names or ():
+        np.testing.assert_array_equal(taken[name], found.rows[name][::-1])
 
 
 def test_a_second_look_decodes_nothing(

@@ -369,7 +369,7 @@ COPY = Finding(code="near-copy", paths=("cat/0.jpg", "cat/2.jpg"), text="99 % al
 
 
 def test_a_check_asks_about_what_a_person_must_decide() -> None:
-    asked = rows(overrides.write([CONFLICT, SUSPECT, COPY], folder()))
+    asked = rows(overrides.write([CONFLICT, SUSPECT, COPY], folder(), gone=CONFLICT.paths))
     assert [(row["path"], row["action"], row["value"]) for row in asked] == [
         ("cat/1.jpg", "leave-out", ""),
         ("dog/1.jpg", "leave-out", ""),
@@ -380,7 +380,7 @@ def test_a_check_asks_about_what_a_person_must_decide() -> None:
 
 
 def test_what_a_check_writes_can_be_obeyed_as_it_is(tmp_path: Path) -> None:
-    found = applied(tmp_path, overrides.write([CONFLICT, SUSPECT], folder()))
+    found = applied(tmp_path, overrides.write([CONFLICT, SUSPECT], folder(), gone=CONFLICT.paths))
     assert found.notes == ()
     assert [each.path for each in found.manifest.left_out] == ["cat/1.jpg", "dog/1.jpg"]
     assert found.manifest.left_out[0].reason.startswith("same picture, two labels")
@@ -397,11 +397,12 @@ def test_a_file_of_several_findings_is_one_line() -> None:
 def test_what_was_decided_stays_and_is_not_asked_again(tmp_path: Path) -> None:
     text = "path,action,value,reason\ndog/2.jpg,relabel,cat,seen\nold.jpg,keep,,\ncat/0.jpg,,,\n"
     asked = rows(overrides.write([CONFLICT, SUSPECT], folder(), fix(tmp_path, text)))
-    assert [(row["path"], row["action"], row["value"], row["reason"]) for row in asked[:2]] == [
+    assert [(row["path"], row["action"], row["value"], row["reason"]) for row in asked[:3]] == [
         ("dog/2.jpg", "relabel", "cat", "seen"),
         ("old.jpg", "keep", "", ""),
+        ("cat/0.jpg", "", "", ""),
     ]
-    assert [row["path"] for row in asked[2:]] == ["cat/1.jpg", "dog/1.jpg"]
+    assert [row["path"] for row in asked[3:]] == ["cat/1.jpg", "dog/1.jpg"]
 
 
 def test_hostile_names_go_through_a_fix_list_and_back(tmp_path: Path) -> None:
@@ -411,6 +412,7 @@ def test_hostile_names_go_through_a_fix_list_and_back(tmp_path: Path) -> None:
     text = overrides.write(
         [Finding(code="blank", paths=(n,), text="no detail", done="left out") for n in names],
         manifest,
+        gone=names,
     )
     assert not any(row["path"][0] in "=-" for row in rows(text))
     found = applied(tmp_path, text, manifest)

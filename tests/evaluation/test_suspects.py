@@ -27,7 +27,7 @@ def drawn(
 
 
 def found(logits: np.ndarray, labels: np.ndarray, **named: np.ndarray) -> Suspects:
-    return suspects(logits, labels, rng=np.random.default_rng(0), **named)
+    return suspects(logits, labels, **named)
 
 
 @pytest.mark.parametrize("n_classes", [2, 5])
@@ -51,22 +51,11 @@ def test_the_probability_is_one_however_the_scores_are_stretched(stretch: float)
     assert result.sharpness == pytest.approx(1 / stretch, rel=0.15)
 
 
-def test_how_many_are_wrong_is_told_with_an_interval_that_holds() -> None:
-    held = 0
-    for seed in range(30):
-        logits, labels, flipped = drawn(500, 3, flips=0.08, seed=seed)
-        result = suspects(logits, labels, rng=np.random.default_rng(seed))
-        assert result.low <= result.n_wrong <= result.high
-        held += result.low <= flipped.sum() <= result.high
-    assert held >= 25  # 95 % of 30 is 28.5
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_a_clean_set_stays_clean(seed: int) -> None:
     logits, labels, _ = drawn(2000, 4, flips=0.0, seed=seed)
     result = found(logits, labels)
-    assert result.low <= 5
-    assert result.n_wrong < 0.01 * len(labels)
+    assert np.nansum(result.p_wrong) < 0.01 * len(labels)
     assert len(result.listed) <= 0.003 * len(labels)
 
 
@@ -133,7 +122,7 @@ def test_too_few_examples_give_no_number(n: int) -> None:
     result = found(np.zeros((n, 2)), labels)
     assert result.n == 0
     assert len(result.listed) == 0
-    assert np.isnan([result.n_wrong, result.low, result.high, *result.p_wrong]).all()
+    assert np.isnan(result.p_wrong).all()
     assert set(result.few) == set(labels.tolist())
 
 
@@ -168,8 +157,6 @@ def test_whatever_comes_the_result_is_a_ranking_with_probabilities(
     judged = result.p_wrong[result.order]
     assert ((judged >= 0) & (judged <= 1)).all()
     assert np.isnan(result.p_wrong).sum() == n - result.n
-    if result.n:
-        assert 0 <= result.low <= result.high <= result.n
 
 
 @settings(max_examples=10)
@@ -202,5 +189,5 @@ def test_what_does_not_fit_is_refused(
     logits: np.ndarray, labels: np.ndarray, groups: np.ndarray | None
 ) -> None:
     with pytest.raises(UsageError, match="do not fit") as refused:
-        suspects(logits, labels, rng=np.random.default_rng(0), groups=groups)
+        suspects(logits, labels, groups=groups)
     assert refused.value.code == "bad-scores"

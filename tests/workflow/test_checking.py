@@ -112,7 +112,7 @@ def test_leaks_across_ready_made_parts_are_the_first_thing_said(tmp_path: Path) 
         (f"test/{name}/005.png", f"train/{name}/005.png") for name in SHAPES
     ]
     assert (len(found.manifest.part("train")), len(found.manifest.part("test"))) == (15, 12)
-    assert "copies across the ready-made parts: 6 files" in str(found)
+    assert "copies across the ready-made parts: 6 files, serious" in str(found)
 
 
 @pytest.mark.parametrize("code", ["one-class", "empty-class", "class-not-in-part", "names-collide"])
@@ -204,7 +204,7 @@ def test_printed_it_is_a_table_that_fits(photos: Path) -> None:
         assert max(map(len, found.lines(width))) <= width
     text = str(found)
     assert text.startswith("photos: 17 pictures in 2 classes (read in ")
-    assert "same picture, two labels: 2 files, left out [label-conflict]" in text
+    assert "same picture, two labels: 2 files, serious, left out [label-conflict]" in text
     assert "file ends too early: 1 file, skipped [truncated]" in text
     assert text.splitlines()[-1] == "14 usable. Smallest class 7, largest 7."
 
@@ -277,3 +277,83 @@ def test_progress_goes_through_the_stages(photos: Path) -> None:
     fm.check(photos, settings=WITHOUT.changed("run", {"cache": False}), listen=heard.append)
     stages = [event.stage for event in heard if isinstance(event, Progress)]
     assert list(dict.fromkeys(stages)) == ["hash", "look", "compare"]
+
+
+def test_the_fix_list_says_what_was_left_out_of_a_leak_too(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    write_numbers(folder / "train", range(6))
+    write_numbers(folder / "test", range(5, 9))
+    rows = list(csv.DictReader(checked(folder).fix_list().splitlines()))
+    actions = {row["path"]: row["action"] for row in rows}
+    assert actions["train/circle/005.png"] == "leave-out"
+    assert actions["test/circle/005.png"] == ""
+
+
+def test_keeping_what_cannot_be_read_is_noted(photos: Path) -> None:
+    (photos / "overrides.csv").write_text("path,action\nleft/short.jpg,keep\n")
+    (note,) = checked(photos).notes
+    assert "keeps left/short.jpg, but it is no use: file ends too early" in note
+    assert any("left/short.jpg" in each.text for each in fm.load(photos).clean().notes)
+
+
+def test_what_is_kept_is_not_said_to_be_left_out(photos: Path) -> None:
+    (photos / "overrides.csv").write_text(
+        "path,action\nleft/p0007.jpg,keep\nright/conflict.jpg,keep\nleft/same.jpg,keep\n"
+    )
+    found = checked(photos)
+    assert found.of("label-conflict")[0].done == "nothing was left out"
+    used = {each.path for each in found.manifest.examples}
+    assert {"left/p0007.jpg", "right/conflict.jpg", "left/same.jpg"} <= used
+    assert "left/p0000.jpg" not in used  # what is kept takes the place of its copy
+
+
+def test_many_alike_pictures_are_a_finding_and_no_reason_to_stop(tmp_path: Path) -> None:
+    """A fixed camera: one background, small changes."""
+    from PIL import Image
+
+    background = photo(1)
+    for name in ("empty", "full"):
+        (tmp_path / "belt" / name).mkdir(parents=True)
+        for at in range(40):
+            picture = background.copy()
+            if name == "full":
+                picture.paste(photo(100 + at, (24, 24)), (60 + at % 7, 50 + at % 5))
+            shade = Image.new("RGB", picture.size, (at, 2 * at, at))
+            mixed = Image.blend(picture, shade, 0.02 + 0.002 * at)
+            (tmp_path / "belt" / name / f"{at * 37 % 101:03}.jpg").write_bytes(jpeg(mixed))
+    found = checked(tmp_path / "belt")
+    (crowd, *_) = found.of("crowd")
+    assert len(crowd.paths) > 30
+    assert found.serious
+    assert len(found.manifest.examples) + len(found.manifest.left_out) == 80
+
+
+def test_classes_of_the_fix_list_count(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "one", 12, shapes=("circle",))
+    with pytest.raises(fm.DataError, match="one label"):
+        fm.load(folder)
+    lines = [f"circle/{at:03}.png,relabel,ring" for at in range(6)]
+    (folder / "overrides.csv").write_text("path,action,value\n" + "\n".join(lines) + "\n")
+    assert not checked(folder).of("one-class")
+    assert fm.load(folder).clean().manifest.counts() == {"circle": 6, "ring": 6}
+
+
+def test_names_that_collide_are_described_with_a_fix_list_too(tmp_path: Path) -> None:
+    folder = write_shapes(tmp_path / "data", 3, shapes=("circle", "square"))
+    (folder / "square").rename(folder / "Circle")
+    (folder / "overrides.csv").write_text("path,action\ncircle/000.png,keep\n")
+    assert checked(folder).of("names-collide")
+
+
+def test_escapes_in_class_names_are_shown(tmp_path: Path) -> None:
+    folder = write_photos(tmp_path / "data", 3, classes=("a\x1b[31mX", "b"))
+    (folder / "b" / "same.jpg").write_bytes((folder / "a\x1b[31mX" / "p0000.jpg").read_bytes())
+    text = str(checked(folder))
+    assert "\x1b" not in text
+    assert "\\x1b[31mX" in text
+
+
+def test_the_page_is_not_called_as_its_list(photos: Path) -> None:
+    with pytest.raises(fm.UsageError, match=r"\.json") as caught:
+        checked(photos).save(photos.parent / "x.json")
+    assert caught.value.code == "page-name"

@@ -67,9 +67,11 @@ def test_splitting_repeats_with_its_seed(shapes: Path) -> None:
     assert parts(data.split(seed=5)) != parts(data.split(seed=6))
 
 
-def test_splitting_twice_keeps_the_first_parts(shapes: Path) -> None:
+def test_splitting_twice_is_refused(shapes: Path) -> None:
     once = fm.load(shapes).split(seed=5)
-    assert parts(once.split(test=0.5, seed=6)) == parts(once)
+    with pytest.raises(fm.UsageError, match="drawn already") as caught:
+        once.split(test=0.5, seed=6)
+    assert caught.value.code == "split-twice"
 
 
 def test_shares_that_leave_nothing_to_learn_from_are_refused(shapes: Path) -> None:

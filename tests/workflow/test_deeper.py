@@ -65,10 +65,6 @@ def test_the_first_tenth_is_ranked(found: fm.Check) -> None:
     assert len(found.to_dict()["labels_ranked"]) == 7
 
 
-def test_the_rough_estimate_is_called_rough(found: fm.Check) -> None:
-    assert any("rough estimate" in note for note in found.notes)
-
-
 def test_the_leak_tax_has_both_figures_and_their_doubt(found: fm.Check) -> None:
     assert found.tax is not None
     assert found.tax.n_leaked == 20

@@ -91,11 +91,28 @@ def test_leaks_across_ready_made_parts_are_taxed() -> None:
     found = leak_tax(parted(features, n))
     assert found.naive is not None
     assert found.honest is not None
-    assert (found.n_leaked, found.naive.n, found.honest.n) == (80, 200, 120)
+    assert (found.n_leaked, found.naive.n, found.honest.n) == (80, 200, 200)
     assert found.naive.value > found.honest.value + 0.05
     assert 0 < found.low < found.tax < found.high
-    assert "the given test part says" in found.text
-    assert "without what leaks" in found.text
+    assert "with what leaks learned the test pictures give" in found.text
+
+
+def test_test_pictures_that_are_merely_easy_are_no_tax() -> None:
+    """The leaking ones are easy, but nothing can be learned by heart."""
+    rng = np.random.default_rng(2)
+    n_train, n_test = 120, 120
+    labels = np.arange(n_train + n_test) % 2
+    rows = rng.normal(0, 1, (n_train + n_test, 3)) + 2 * np.eye(2, 3)[labels]
+    easy = np.arange(n_train, n_train + 60)
+    rows[easy] += 6 * np.eye(2, 3)[labels[easy]]
+    cluster = [f"{at}" for at in range(n_train)] + [f"{at}" for at in range(60)]
+    cluster += [f"own {at}" for at in range(60)]
+    found = leak_tax(
+        parted(features_of(manifest_of(labels, NAMES[:2], cluster=cluster), rows), n_train)
+    )
+    assert found.naive is not None
+    assert abs(found.tax) <= 0.05
+    assert found.low <= 0 <= found.high
 
 
 def test_parts_without_a_leak_are_not_taxed() -> None:

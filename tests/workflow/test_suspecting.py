@@ -78,19 +78,15 @@ def test_planted_flips_are_listed_with_their_likelier_class() -> None:
     assert f"{100 * first.measure:.0f} % likely wrong" in first.text
 
 
-def test_all_are_ranked_and_the_number_is_estimated() -> None:
-    features, flipped = drawn()
+def test_all_are_ranked() -> None:
+    features, _ = drawn()
     found = suspected(features)
     assert set(found.ranked) == set(features.manifest.examples)
     assert [each.path for each in found.ranked[: len(found.findings)]] == [
         each.paths[0] for each in found.findings
     ]
-    assert found.suspects is not None
-    assert found.suspects.low <= found.suspects.n_wrong <= found.suspects.high
-    assert found.suspects.n_wrong == pytest.approx(flipped.sum(), rel=0.25)
-    (note,) = found.notes
-    assert note.startswith("By estimate")
-    assert "300 labels" in note
+    assert list(found.p_wrong) == sorted(found.p_wrong, reverse=True)
+    assert found.notes == ()
     assert found.seconds > 0
 
 

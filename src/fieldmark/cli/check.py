@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.cli.options import Groups, Json, LabelFrom, Labels, Near, Overrides, Quiet
+from fieldmark.cli.options import (
+    Groups,
+    Json,
+    LabelFrom,
+    Labels,
+    Near,
+    Overrides,
+    Quiet,
+    again,
+)
 from fieldmark.cli.progress import TrainingScreen
 from fieldmark.cli.screen import Screen, screen, shown
 
@@ -63,7 +71,7 @@ def check(
     page = _page(out, folder, html)
     if fix_list:
         why = "It may hold your decisions; with --force they are kept and new lines added."
-        check_new(Path(fix_list), force=force, why=why)
+        check_new(Path(fix_list), force=force, why=why, option="--fix-list")
     audit = {"suspects": {None: "auto", True: "yes", False: "no"}[suspects]}
     settings = Settings().changed("data", {"groups": groups, "overrides": overrides})
     settings = settings.changed("audit", audit | ({} if near is None else {"near": near}))
@@ -80,11 +88,14 @@ def check(
     else:
         out.results(found.lines(out.width))
     _write(out, found, page, fix_list)
-    train = shlex.join(["fieldmark", "train", folder])
-    if fix_list:
-        train += shlex.join(["", "--overrides", fix_list])
-    out.next(shown(train))
-    return 4 if strict and found.serious else 0
+    given = {"--labels": labels, "--label-from": label_from, "--groups": groups, "--near": near}
+    given |= {"--overrides": fix_list or overrides}
+    out.next(shown(again("train", folder, given)))
+    if strict and found.serious:
+        codes = ", ".join(dict.fromkeys(each.code for each in found.serious))
+        out.error([f"fieldmark: serious findings: {codes} [strict]"])
+        return 4
+    return 0
 
 
 def _page(out: Screen, folder: str, html: str) -> Path | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import shlex
+from collections.abc import Mapping
+from typing import Annotated, Final
 
 import typer
 
@@ -34,3 +36,21 @@ NoClean = Annotated[
     bool,
     typer.Option("--no-clean", help="Leave no copy, conflict or leak out; keep them together."),
 ]
+
+_USUAL: Final = {"--label-from": "folder", "--overrides": "auto"}
+
+
+def again(verb: str, folder: str, given: Mapping[str, str | float | bool | None]) -> str:
+    """Return the command line that goes on with what one verb was given.
+
+    Examples
+    --------
+    >>> again("train", "pets", {"--groups": "folder", "--overrides": "auto", "--no-clean": True})
+    'fieldmark train pets --groups folder --no-clean'
+    """
+    words = ["fieldmark", verb, folder]
+    for option, value in given.items():
+        if value in ("", None, False) or value == _USUAL.get(option):
+            continue
+        words += [option] if value is True else [option, str(value)]
+    return shlex.join(words)

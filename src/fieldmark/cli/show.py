@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from fieldmark.cli.options import Json, LabelFrom, Labels, Quiet
+from fieldmark.cli.options import Json, LabelFrom, Labels, Overrides, Quiet
 from fieldmark.cli.screen import screen, shown
 
 N_NAMED: Final = 10
@@ -25,6 +25,7 @@ def show(
     seed: Annotated[int, typer.Option(help="Of the sample and the changes.")] = 0,
     labels: Labels = "",
     label_from: LabelFrom = "folder",
+    overrides: Overrides = "auto",
     out: Annotated[
         str,
         typer.Option("--out", "-o", help="Default: <folder>.show.html, here.", metavar="FILE"),
@@ -40,7 +41,7 @@ def show(
     Example: fieldmark show flowers --augment strong
     """
     from fieldmark.config import Settings
-    from fieldmark.workflow.dataset import load
+    from fieldmark.workflow.dataset import corrected, load
     from fieldmark.workflow.pages import place
     from fieldmark.workflow.showing import show as look
 
@@ -53,7 +54,8 @@ def show(
     settings = Settings()
     for table, values in given.items():
         settings = settings.changed(table, values)
-    manifest = load(folder, labels=labels or None, label_from=label_from).manifest
+    data = load(folder, labels=labels or None, label_from=label_from, overrides=overrides)
+    manifest = corrected(data.manifest, data.source).manifest
     path = place(out, manifest.name, "show", manifest.root)
     sheet = look(manifest, settings, per_class=per_class)
     sheet.save(path)

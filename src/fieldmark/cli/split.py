@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,9 @@ from fieldmark.cli.options import (
     NoClean,
     Overrides,
     Quiet,
+    again,
 )
+from fieldmark.cli.progress import TrainingScreen
 from fieldmark.cli.screen import screen, shown
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ def split(
     folder: Annotated[str, typer.Argument(help="Class folders, ready-made parts, or a CSV.")],
     test: Annotated[float, typer.Option(help="Share of the test part.")] = 0.15,
     val: Annotated[float, typer.Option(help="Share of the validation part.")] = 0.15,
+    saved: Annotated[
+        str, typer.Option("--split", help="An older split: its parts stay.", metavar="FILE")
+    ] = "",
     groups: Groups = "",
     folds: Annotated[int, typer.Option(help="Deal into so many folds as well; 0: none.")] = 0,
     seed: Annotated[int, typer.Option(help="Another one draws other parts.")] = 0,
@@ -45,34 +49,38 @@ def split(
 ) -> int:
     """Fix which files are for training, validation and test.
 
-    Groups, near copies and equal files are never divided. The parts are written to FOLDER.split.csv
-    in the current folder; adding pictures later moves none of them.
+    What belongs together is never divided. The parts are written to FOLDER.split.csv in the current
+    folder. When pictures were added, --split FILE keeps the old parts.
 
-    Example: fieldmark split flowers --groups folder
+    Example: fieldmark split flowers
     """
     from fieldmark.config import Settings
     from fieldmark.workflow.splitting import split_folder
 
     screened = screen().settle(as_json=json_, quiet=quiet)
     data = {"labels": labels, "label_from": label_from, "groups": groups, "overrides": overrides}
-    parts = {"valid": val, "test": test, "seed": seed, "folds": folds}
+    parts = {"valid": val, "test": test, "seed": seed, "folds": folds, "file": saved}
     settings = Settings().changed("data", data).changed("split", parts)
     audit = {"clean": not no_clean} | ({} if near is None else {"near": near})
     settings = settings.changed("audit", audit)
-    done = split_folder(folder, out, settings=settings, force=force)
+    with TrainingScreen(screened) as watcher:
+        done = split_folder(folder, out, settings=settings, force=force, listen=watcher)
     if json_:
         screened.json(done.to_dict())
     else:
         screened.results(_lines(done))
     for note in done.notes:
         screened.say(shown(str(note)))
-    words = shlex.join(["fieldmark", "train", folder, "--split", str(done.file)])
-    screened.next(shown(words))
+    given = {"--split": str(done.file), "--near": near, "--no-clean": no_clean, **data}
+    options = {f"--{name.strip('-').replace('_', '-')}": value for name, value in given.items()}
+    screened.next(shown(again("train", folder, options)))
     return 0
 
 
 def _lines(done: Divided) -> Iterator[str]:
     """Show classes by parts, and what was kept together."""
+    from fieldmark.evaluation.wording import counted
+
     manifest = done.manifest
     n, k = len(manifest.examples), len(manifest.classes)
     yield f"{shown(manifest.name)}: {n:,} pictures in {k} classes"
@@ -88,11 +96,11 @@ def _lines(done: Divided) -> Iterator[str]:
     if done.folds():
         yield f"  folds            {', '.join(f'{number:,}' for number in done.folds())}"
     together = (
-        (done.n_groups, "groups"),
-        (done.n_clusters, "clusters of near copies"),
-        (done.n_copied, "pictures with equal copies"),
+        (done.n_groups, "group", ""),
+        (done.n_clusters, "cluster", " of near copies"),
+        (done.n_copied, "picture", " with equal copies"),
     )
-    told = ", ".join(f"{number:,} {what}" for number, what in together if number)
+    told = ", ".join(counted(number, what) + rest for number, what, rest in together if number)
     yield f"  kept together    {told or 'nothing: no groups, no copies'}"
     if manifest.left_out:
         yield f"  left out         {len(manifest.left_out):,} files"

@@ -9,6 +9,8 @@ Questions that need a network (wrong labels) or a small model (shortcuts) are as
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -23,8 +25,10 @@ CHECKS: Final[tuple[Callable[[Seen], list[Finding]], ...]] = (
     duplicates.label_conflicts,
     duplicates.leaks,
     duplicates.near_leaks,
+    duplicates.group_leaks,
     duplicates.exact_copies,
     duplicates.near_copy_labels,
+    duplicates.crowds,
     duplicates.near_copies,
     duplicates.bursts,
     oddities.wrong_suffixes,
@@ -42,6 +46,12 @@ CHECKS: Final[tuple[Callable[[Seen], list[Finding]], ...]] = (
     oddities.groups_in_names,
 )
 """In the order shown."""
+
+
+LEAVING: Final = frozenset({"label-conflict", "exact-copy", "leak", "near-leak"})
+"""Findings that files are left out for."""
+LARGEST: Final = 0.25
+SEPARATE: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,24 +90,67 @@ def see(
     progress : callable, optional
     """
     pairs = copies.near_copies(looks.rows, near=near, threads=threads, progress=progress)
+    is_crowd = _Crowds(manifest, looks)
+    found, crowds = copies.clusters(pairs, is_crowd)
     first: dict[int, str] = {}
     for example in manifest.examples:
         if example.sha256 in looks.row_of:
             first.setdefault(looks.row_of[example.sha256], example.path)
     paths = [first.get(row, "") for row in range(len(looks.rows))]
+    bursts = copies.bursts(paths, looks.rows)
     return Seen(
         manifest=manifest,
         looks=looks,
         pairs=pairs,
-        clusters=copies.clusters(pairs, len(looks.rows)),
-        bursts=copies.bursts(paths, looks.rows),
+        clusters=found,
+        crowds=(*crowds, *filter(is_crowd, bursts)),
+        bursts=tuple(rows for rows in bursts if not is_crowd(rows)),
         kept=kept,
     )
 
 
-def audit(seen: Seen) -> Audit:
-    """Ask every question and clean the manifest."""
-    findings = tuple(finding for check in CHECKS for finding in check(seen))
-    return Audit(
-        findings=findings, manifest=duplicates.cleaned(seen), seen=duplicates.clustered(seen)
+class _Crowds:
+    """Tells a crowd: more than 30 pictures, and with it nothing could be divided; final.
+
+    That is when it holds more than a quarter of the folder, or leaves a class with fewer than
+    :data:`SEPARATE` pictures that are not of it.
+    """
+
+    def __init__(self, manifest: Manifest, looks: Looks) -> None:
+        self._labels: dict[int, set[str]] = defaultdict(set)
+        for example in manifest.examples:
+            if example.sha256 in looks.row_of:
+                self._labels[looks.row_of[example.sha256]].add(example.label)
+        self._n = len(self._labels)
+        self._sizes = Counter(label for labels in self._labels.values() for label in labels)
+
+    def __call__(self, rows: tuple[int, ...]) -> bool:
+        if len(rows) <= copies.CROWD:
+            return False
+        taken = Counter(label for row in rows for label in self._labels[row])
+        few = any(self._sizes[label] - n < SEPARATE for label, n in taken.items())
+        return few or len(rows) > LARGEST * self._n
+
+
+def audit(seen: Seen, *, clean: bool = True, ask: bool = True) -> Audit:
+    """Clean the manifest, and ask every question.
+
+    Parameters
+    ----------
+    seen : Seen
+    clean : bool, default=True
+        False: nothing is left out; near copies and bursts are marked all the same.
+    ask : bool, default=True
+        False: there are no findings; who splits or trains needs none.
+    """
+    whole = duplicates.clustered(seen)
+    manifest = duplicates.cleaned(seen) if clean else whole
+    asked = [finding for check in CHECKS for finding in check(seen)] if ask else []
+    gone = {each.path for each in manifest.left_out}
+    findings = tuple(
+        dataclasses.replace(finding, done="nothing was left out")
+        if finding.code in LEAVING and not gone & set(finding.paths)
+        else finding
+        for finding in asked
     )
+    return Audit(findings=findings, manifest=manifest, seen=whole)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -40,10 +40,8 @@ _ROUGH: Final = 0.35
 tried. Copies cut at random places stay above 0.36; of unrelated pictures with a like fingerprint
 seven in ten lie below."""
 _TIGHTER: Final = (0.95, 0.98, 0.995)
-_LARGE: Final = 30
-_LARGE_SHARE: Final = 0.05
-"""A cluster of more than so many pictures and more than this share of all is tightened: with a
-fixed camera every picture is a near copy of every other, and nothing could be split."""
+CROWD: Final = 30
+"""Pictures up to which a cluster or burst is never called a crowd."""
 _BLOCK: Final = 32
 _DETAIL: Final = 2.0
 """Grey levels from which on there is a detail."""
@@ -170,42 +168,47 @@ def _judged(
     return Pair(first=first, second=second, likeness=min(likeness, 1.0), way=way.name)
 
 
-def clusters(pairs: Sequence[Pair], n: int) -> tuple[tuple[int, ...], ...]:
+def clusters(
+    pairs: Sequence[Pair], is_crowd: Callable[[tuple[int, ...]], bool]
+) -> tuple[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]]:
     """Join pairs into clusters, directly or through others.
 
     Parameters
     ----------
     pairs : sequence of Pair
-    n : int
-        Distinct contents in all. Clusters of more than 30 and more than 5 % of them are taken
+    is_crowd : callable
+        Whether a cluster is so large that nothing could be divided any more. Such a one is taken
         apart by asking for more likeness, step by step up to 0.995.
 
     Returns
     -------
     tuple of tuple of int
         Each cluster's rows, ascending; clusters by their first row.
+    tuple of tuple of int
+        The crowds as they were before they were taken apart.
 
     Examples
     --------
     >>> alike = [Pair(first=0, second=3, likeness=0.99, way="cropped")]
     >>> alike.append(Pair(first=3, second=4, likeness=0.93, way="same frame"))
-    >>> clusters(alike, 10)
-    ((0, 3, 4),)
+    >>> clusters(alike, lambda rows: False)
+    (((0, 3, 4),), ())
     """
-    limit = max(_LARGE, _LARGE_SHARE * n)
     open_, done = list(pairs), []
+    crowds: list[tuple[int, ...]] = []
     for step in (*_TIGHTER, None):
-        joined = _joined([(pair.first, pair.second) for pair in open_])
-        large = {row for rows in joined if len(rows) > limit for row in rows}
-        if step is None:
-            done += joined
-            break
-        done += [rows for rows in joined if len(rows) <= limit]
-        open_ = [pair for pair in open_ if pair.first in large and pair.likeness >= step]
-    return tuple(sorted(done))
+        found = joined([(pair.first, pair.second) for pair in open_])
+        large = [rows for rows in found if step is not None and is_crowd(rows)]
+        crowds += large if step == _TIGHTER[0] else []
+        done += [rows for rows in found if rows not in large]
+        inside = {row for rows in large for row in rows}
+        open_ = [pair for pair in open_ if pair.first in inside and pair.likeness >= (step or 1)]
+    return tuple(sorted(done)), tuple(sorted(crowds))
 
 
-def _joined(links: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
+def joined(links: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:
+    """Return the connected parts of some links (union-find), each part's rows ascending."""
+    links = list(links)
     parent = {row: row for link in links for row in link}
 
     def root(row: int) -> int:
@@ -247,9 +250,8 @@ def bursts(paths: Sequence[str], looks: NDArray[np.void]) -> tuple[tuple[int, ..
     small = np.minimum(looks["width"][rows], looks["height"][rows]) < SMALL
     least = np.where(small[first] | small[second], NEAR_FEW, BURST_LIKENESS)
     alike = np.einsum("ij,ij->i", prints[first], prints[second]) >= least
-    found = _joined([link for link, is_alike in zip(links, alike, strict=True) if is_alike])
-    limit = max(_LARGE, _LARGE_SHARE * len(looks))
-    return tuple(sorted(burst for burst in found if len(burst) <= limit))
+    found = joined([link for link, is_alike in zip(links, alike, strict=True) if is_alike])
+    return tuple(sorted(found))
 
 
 def _consecutive(paths: Sequence[str]) -> list[tuple[int, int]]:
@@ -274,7 +276,7 @@ def _same_moment(looks: NDArray[np.void]) -> list[tuple[int, int]]:
     order = rows[np.lexsort((rows, taken[rows], looks["camera"][rows]))]
     # A clock that was never set gives every picture one time; that is no moment.
     stamps = Counter(taken[order].tolist())
-    stuck = {stamp for stamp, count in stamps.items() if count > _LARGE}
+    stuck = {stamp for stamp, count in stamps.items() if count > CROWD}
     return [
         (int(a), int(b))
         for a, b in pairwise(order)

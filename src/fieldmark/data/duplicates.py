@@ -9,8 +9,10 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
-from fieldmark.data.copies import Pair
+from fieldmark.data.copies import Pair, joined
 from fieldmark.data.findings import Finding
 from fieldmark.data.looks import Looks
 from fieldmark.data.manifest import Example, LeftOut, Manifest
@@ -19,7 +21,7 @@ _RANK = {"test": 0, "valid": 1, "train": 2, None: 3}
 """Of a picture in several parts, the one in the most guarded part stays."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Seen:
     """What is known of a folder when the questions are asked."""
 
@@ -30,30 +32,53 @@ class Seen:
     """Near copies among distinct contents, by row of the looks."""
     clusters: tuple[tuple[int, ...], ...] = ()
     """The same, joined."""
+    crowds: tuple[tuple[int, ...], ...] = ()
+    """Clusters that were too large to be kept together, and so taken apart."""
     bursts: tuple[tuple[int, ...], ...] = ()
     kept: frozenset[str] = frozenset()
     """Paths that a person said to keep, whatever is found."""
 
+    @cached_property
     def by_content(self) -> dict[str, list[Example]]:
-        """Return the examples of each content, those in the most guarded part first."""
+        """The examples of each content, those in the most guarded part first, then by path."""
         found: dict[str, list[Example]] = defaultdict(list)
-        for example in sorted(self.manifest.examples, key=lambda e: (_RANK[e.split], e.path)):
+        for example in sorted(self.manifest.examples, key=_guarded):
             found[example.sha256].append(example)
-        return found
+        return dict(found)
+
+    @cached_property
+    def names(self) -> dict[int, str]:
+        """The content of each row of the looks."""
+        return {row: sha for sha, row in self.looks.row_of.items()}
+
+    @cached_property
+    def likeness(self) -> dict[tuple[int, ...], tuple[float, str]]:
+        """The least likeness among the pairs of each cluster, and the ways of all of them."""
+        home = {row: rows for rows in self.clusters for row in rows}
+        inside: dict[tuple[int, ...], list[Pair]] = defaultdict(list)
+        for pair in self.pairs:
+            rows = home.get(pair.first)
+            if rows is not None and rows is home.get(pair.second):
+                inside[rows].append(pair)
+        return {
+            rows: (
+                min(pair.likeness for pair in pairs),
+                ", ".join(dict.fromkeys(pair.way for pair in pairs)),
+            )
+            for rows, pairs in inside.items()
+        }
 
     def examples_of(self, rows: Iterable[int]) -> list[Example]:
-        """Return the examples whose contents are these rows of the looks, sorted by path."""
-        names = {row: sha for sha, row in self.looks.row_of.items()}
-        contents = self.by_content()
-        found = [each for row in rows if row in names for each in contents.get(names[row], [])]
-        return sorted(found, key=lambda example: example.path)
+        """Return the examples whose contents are these rows of the looks, most guarded first."""
+        contents = (self.by_content.get(self.names.get(row, ""), []) for row in rows)
+        return sorted((each for same in contents for each in same), key=_guarded)
 
 
 def label_conflicts(seen: Seen) -> list[Finding]:
     """Is the same picture there under two labels?"""
     return [
         _finding("label-conflict", same, f"equal files, {_labels(same)}", done="left out")
-        for same in seen.by_content().values()
+        for same in seen.by_content.values()
         if len({each.label for each in same}) > 1
     ]
 
@@ -61,7 +86,7 @@ def label_conflicts(seen: Seen) -> list[Finding]:
 def exact_copies(seen: Seen) -> list[Finding]:
     """Is a file there more than once, byte for byte?"""
     found = []
-    for same in seen.by_content().values():
+    for same in seen.by_content.values():
         if len({each.label for each in same}) == 1:
             for part in dict.fromkeys(each.split for each in same):
                 alike = [each for each in same if each.split == part]
@@ -73,24 +98,25 @@ def exact_copies(seen: Seen) -> list[Finding]:
 def leaks(seen: Seen) -> list[Finding]:
     """Is a file in more than one of the ready-made parts?"""
     found = []
-    for same in seen.by_content().values():
-        parts = dict.fromkeys(each.split for each in same)
+    for same in seen.by_content.values():
+        parts = _parts_of(same)
         if len(parts) > 1 and len({each.label for each in same}) == 1:
-            text = f"equal files in {_parts(parts)}"
-            found.append(_finding("leak", same, text, done=f"kept in {_part(same[0].split)} only"))
+            text, done = f"equal files in {_parts(parts)}", f"kept in {_part(parts[0])} only"
+            found.append(_finding("leak", same, text, done=done))
     return found
 
 
 def near_leaks(seen: Seen) -> list[Finding]:
     """Is nearly the same picture in more than one of the ready-made parts?"""
     found = []
-    for pair, first, second in _near(seen):
-        if first.split != second.split:
-            where = _parts([first.split, second.split])
-            text = f"{100 * pair.likeness:.1f} % alike ({pair.way}), in {where}"
-            done = f"kept in {_part(first.split)} only"
-            both = [first, second]
-            found.append(_finding("near-leak", both, text, measure=pair.likeness, done=done))
+    for rows in seen.clusters:
+        members = seen.examples_of(rows)
+        parts = _parts_of(members)
+        if len(parts) > 1:
+            least, ways = seen.likeness[rows]
+            text = f"at least {100 * least:.1f} % alike ({ways}), in {_parts(parts)}"
+            done = f"kept in {_part(parts[0])} only"
+            found.append(_finding("near-leak", members, text, measure=least, done=done))
     return found
 
 
@@ -99,27 +125,35 @@ def near_copies(seen: Seen) -> list[Finding]:
     found = []
     for rows in seen.clusters:
         members = seen.examples_of(rows)
-        if len({(each.label, each.split) for each in members}) == 1:
-            least, ways = _likeness(seen.pairs, rows)
-            text = f"at least {100 * least:.1f} % alike ({ways})"
-            done = "kept on one side"
+        if len({each.label for each in members}) == 1 and len(_parts_of(members)) < 2:
+            least, ways = seen.likeness[rows]
+            text, done = f"at least {100 * least:.1f} % alike ({ways})", "kept on one side"
             found.append(_finding("near-copy", members, text, measure=least, done=done))
     return found
 
 
 def near_copy_labels(seen: Seen) -> list[Finding]:
     """Is nearly the same picture there under two labels?"""
-    return [
-        _finding(
-            "near-copy-labels",
-            [first, second],
-            f"{100 * pair.likeness:.1f} % alike ({pair.way}), {_labels([first, second])}",
-            measure=pair.likeness,
-            done="kept on one side",
-        )
-        for pair, first, second in _near(seen)
-        if first.label != second.label
-    ]
+    found = []
+    for rows in seen.clusters:
+        members = seen.examples_of(rows)
+        if len({each.label for each in members}) > 1:
+            least, ways = seen.likeness[rows]
+            text = f"at least {100 * least:.1f} % alike ({ways}), {_labels(members)}"
+            done = "kept on one side"
+            found.append(_finding("near-copy-labels", members, text, measure=least, done=done))
+    return found
+
+
+def crowds(seen: Seen) -> list[Finding]:
+    """Are so many pictures alike that nothing could be divided?"""
+    found = []
+    for rows in seen.crowds:
+        members = seen.examples_of(rows)
+        text = f"{len(members):,} pictures hang together by likeness"
+        done = "only those kept on one side that are alike by 0.95 or more"
+        found.append(_finding("crowd", members, text, measure=float(len(members)), done=done))
+    return found
 
 
 def bursts(seen: Seen) -> list[Finding]:
@@ -127,7 +161,7 @@ def bursts(seen: Seen) -> list[Finding]:
     found = []
     for rows in seen.bursts:
         members = seen.examples_of(rows)
-        parts = dict.fromkeys(each.split for each in members)
+        parts = _parts_of(members)
         apart = f", in {_parts(parts)}" if len(parts) > 1 else ""
         text = f"{len(members)} frames by time or number, and alike{apart}"
         done = "shown only" if apart else "kept on one side"
@@ -135,12 +169,28 @@ def bursts(seen: Seen) -> list[Finding]:
     return found
 
 
+def group_leaks(seen: Seen) -> list[Finding]:
+    """Is a group in more than one of the ready-made parts?"""
+    groups: dict[str, list[Example]] = defaultdict(list)
+    for example in seen.manifest.examples:
+        if example.group:
+            groups[example.group].append(example)
+    found = []
+    for name, members in sorted(groups.items()):
+        parts = _parts_of(sorted(members, key=_guarded))
+        if len(parts) > 1:
+            text = f"the group {name} is in {_parts(parts)}"
+            measure = float(len(members))
+            found.append(_finding("group-leak", members, text, measure=measure, done="shown only"))
+    return found
+
+
 def cleaned(seen: Seen) -> Manifest:
     """Leave out what would spoil the figures, and mark what must stay together.
 
-    Conflicts go as a whole; of exact copies one stays; of copies across ready-made parts the one in
-    the most guarded part stays: test, then validation. Near copies and bursts get one cluster.
-    What a person said to keep is kept.
+    Conflicts go as a whole; of exact copies one stays; of copies and near copies across ready-made
+    parts those in the most guarded part stay: test, then validation. Near copies and bursts get one
+    cluster. What a person said to keep is kept, and takes the place of its copy in the same part.
     """
     out: dict[str, LeftOut] = {}
 
@@ -148,20 +198,24 @@ def cleaned(seen: Seen) -> Manifest:
         if example.path not in seen.kept:
             out.setdefault(example.path, LeftOut(path=example.path, code=code, reason=reason))
 
-    for same in seen.by_content().values():
-        # What a person kept decides what the others are copies of.
-        first = next((each for each in same if each.path in seen.kept), same[0])
+    for same in seen.by_content.values():
         if len({each.label for each in same}) > 1:
             for each in same:
                 leave(each, "label-conflict", f"equal files, {_labels(same)}")
             continue
+        guarded = [each for each in same if each.split == same[0].split]
+        first = next((each for each in guarded if each.path in seen.kept), same[0])
         for each in same:
             if each is not first:
-                code = "exact-copy" if each.split == first.split else "leak"
+                alike = each.split in (None, first.split)
+                code = "exact-copy" if alike else "leak"
                 leave(each, code, "equal to another file, which is used")
-    for _, first, second in _near(seen):
-        if first.split != second.split and not {first.path, second.path} & out.keys():
-            leave(second, "near-leak", f"nearly equal to a file in {_part(first.split)}")
+    for rows in seen.clusters:
+        members = [each for each in seen.examples_of(rows) if each.path not in out]
+        parts = _parts_of(members)
+        for each in members:
+            if each.split in parts[1:]:
+                leave(each, "near-leak", f"nearly equal to a file in {_part(parts[0])}")
     kept = clustered(seen)
     examples = tuple(each for each in kept.examples if each.path not in out)
     return kept.with_examples(examples, tuple(out.values()))
@@ -169,7 +223,12 @@ def cleaned(seen: Seen) -> Manifest:
 
 def clustered(seen: Seen) -> Manifest:
     """Mark what must stay together, and leave nothing out."""
-    cluster_of = _clusters(seen)
+    links = [link for rows in (*seen.clusters, *seen.bursts) for link in pairwise(rows)]
+    cluster_of: dict[str, str] = {}
+    for rows in joined(links):
+        members = sorted(seen.names[row] for row in rows if row in seen.names)
+        if len(members) > 1:
+            cluster_of.update(dict.fromkeys(members, f"near:{members[0][:16]}"))
     return seen.manifest.with_examples(
         tuple(
             dataclasses.replace(each, cluster=cluster_of.get(each.sha256, ""))
@@ -178,41 +237,13 @@ def clustered(seen: Seen) -> Manifest:
     )
 
 
-def _near(seen: Seen) -> list[tuple[Pair, Example, Example]]:
-    """Return each pair of near copies, for every pair of their examples, most guarded first."""
-    names = {row: sha for sha, row in seen.looks.row_of.items()}
-    contents = seen.by_content()
-    found = []
-    for pair in seen.pairs:
-        both = [contents.get(names.get(row, ""), []) for row in (pair.first, pair.second)]
-        for one in both[0]:
-            for other in both[1]:
-                first, second = sorted((one, other), key=lambda e: (_RANK[e.split], e.path))
-                found.append((pair, first, second))
-    return found
+def _guarded(example: Example) -> tuple[int, str]:
+    return _RANK[example.split], example.path
 
 
-def _clusters(seen: Seen) -> dict[str, str]:
-    """Name the cluster of each content: clusters and bursts that share a picture are one."""
-    names = {row: sha for sha, row in seen.looks.row_of.items()}
-    cluster_of: dict[str, str] = {}
-    for rows in (*seen.clusters, *seen.bursts):
-        members = sorted(names[row] for row in rows if row in names)
-        if len(members) < 2:
-            continue
-        met = {cluster_of[sha] for sha in members if sha in cluster_of}
-        name = min({f"near:{members[0][:16]}", *met})
-        for sha, old in list(cluster_of.items()):
-            if old in met:
-                cluster_of[sha] = name
-        cluster_of.update(dict.fromkeys(members, name))
-    return cluster_of
-
-
-def _likeness(pairs: Sequence[Pair], rows: Sequence[int]) -> tuple[float, str]:
-    inside = [pair for pair in pairs if pair.first in rows and pair.second in rows]
-    ways = ", ".join(dict.fromkeys(pair.way for pair in inside))
-    return min(pair.likeness for pair in inside), ways
+def _parts_of(examples: Sequence[Example]) -> list[str]:
+    """Return the parts that some examples have, in their order; none is no part."""
+    return list(dict.fromkeys(each.split for each in examples if each.split))
 
 
 def _finding(

@@ -84,6 +84,18 @@ KINDS: Final[Mapping[str, Kind]] = {
         next="look at each pair and relabel, leave out or keep",
         serious=True,
     ),
+    "group-leak": Kind(
+        title="groups across the ready-made parts",
+        why="Pictures of one source were learned and are tested on: the figure comes out too good.",
+        next="make the parts by groups: fieldmark split, on a folder without parts",
+        serious=True,
+    ),
+    "crowd": Kind(
+        title="so many pictures alike that they cannot be kept together",
+        why="As with a fixed camera; pictures of one scene may be on two sides.",
+        next="--groups with the source, such as the camera, the day or the piece",
+        serious=True,
+    ),
     "near-copy": Kind(
         title="near copies",
         why="On two sides of a split they would make the figure too good.",

@@ -11,6 +11,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +33,11 @@ _ANY: Final = InputSpec(height=64, width=64)  # a look follows no spec
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+FACTS: Final = np.dtype([(name, LOOK[name]) for name in LOOK.names or () if name != "thumb"])
+"""A look without its thumbnail."""
+
+
+@dataclass(frozen=True, eq=False)
 class Looks:
     """The rows, and where each content's row is."""
 
@@ -41,9 +46,17 @@ class Looks:
     row_of: dict[str, int] = field(default_factory=dict)
     """SHA-256 of a content -> its row. Contents that could not be read have none."""
 
+    @cached_property
+    def facts(self) -> NDArray[np.void]:
+        """(n_contents,) of :data:`FACTS`: the rows without thumbnails, in memory."""
+        found = np.empty(len(self.rows), FACTS)
+        for name in FACTS.names or ():
+            found[name] = self.rows[name]
+        return found
+
     def of(self, hashes: Sequence[str]) -> NDArray[np.void]:
-        """Return the rows of these contents, in this order."""
-        return self.rows[np.array([self.row_of[sha] for sha in hashes], np.int64)]
+        """Return the facts of these contents, in this order."""
+        return self.facts[np.array([self.row_of[sha] for sha in hashes], np.int64)]
 
 
 def look_at(

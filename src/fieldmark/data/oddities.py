@@ -158,7 +158,7 @@ def tiny_classes(seen: Seen) -> list[Finding]:
         Finding(
             code="tiny-class",
             labels=(name,),
-            text=f"{n} pictures; from {TINY_CLASS} on a figure means something",
+            text=f"{n} of {name}; from {TINY_CLASS} on a figure means something",
             measure=float(n),
         )
         for name, n in seen.manifest.counts().items()

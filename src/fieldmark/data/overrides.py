@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -99,6 +99,8 @@ class Applied:
     """Paths that no check may leave out."""
     notes: tuple[Note, ...]
     """Lines that were not obeyed, and why."""
+    refusals: tuple[DataError, ...] = ()
+    """What the classes would be refused for, where nothing was refused."""
 
 
 def find(setting: str, root: Path) -> Path | None:
@@ -156,7 +158,9 @@ def read(file: Path) -> Overrides:
     return Overrides(lines=found, file=file)
 
 
-def apply(manifest: Manifest, overrides: Overrides, *, to_learn: bool = True) -> Applied:
+def apply(
+    manifest: Manifest, overrides: Overrides, *, to_learn: bool = True, refuse: bool = True
+) -> Applied:
     """Do what a fix list says; pure, and the same when done twice.
 
     Parameters
@@ -166,7 +170,9 @@ def apply(manifest: Manifest, overrides: Overrides, *, to_learn: bool = True) ->
     overrides : Overrides
         Of :func:`read`.
     to_learn : bool, default=True
-        Refuse a list that leaves nothing of a class, or no two classes.
+        Object to a list that leaves nothing of a class, or no two classes.
+    refuse : bool, default=True
+        Raise what is objected to; False: return it, to be shown.
 
     Returns
     -------
@@ -206,11 +212,13 @@ def apply(manifest: Manifest, overrides: Overrides, *, to_learn: bool = True) ->
                 kept.add(example.path)
         examples.append(example)
     changed = manifest.with_examples(tuple(examples), tuple(left_out))
-    if to_learn:
-        _refuse_emptied(manifest, changed, overrides.file)
+    refusals: tuple[DataError, ...] = ()
     if changed.examples or to_learn:
-        changed = scan.checked(changed, to_learn)
-    return Applied(manifest=changed, kept=frozenset(kept), notes=notes)
+        emptied = _emptied(manifest, changed, overrides.file) if to_learn else ()
+        changed, refusals = scan.named(changed, to_learn, emptied)
+    if refuse and refusals:
+        raise refusals[0]
+    return Applied(manifest=changed, kept=frozenset(kept), notes=notes, refusals=refusals)
 
 
 def _meant(value: str, known: Names) -> str:
@@ -218,21 +226,21 @@ def _meant(value: str, known: Names) -> str:
     return known.find(value) or (value if "\\" in value else plain(value))
 
 
-def suggested(findings: Iterable[Finding], manifest: Manifest) -> tuple[Override, ...]:
+def suggested(
+    findings: Iterable[Finding], manifest: Manifest, gone: Collection[str] = ()
+) -> tuple[Override, ...]:
     """Return a line for each file that a person must decide about, in the order of the findings.
 
-    The action is ``leave-out`` where the check left the file out by itself, and empty elsewhere.
+    The action is ``leave-out`` for the paths in ``gone``, which the check left out, and empty
+    elsewhere.
     """
     shas = {example.path: example.sha256 for example in manifest.examples}
     reasons: dict[str, list[str]] = defaultdict(list)
-    gone: set[str] = set()
     for finding in findings:
         if finding.code not in DECIDED_BY_PERSONS:
             continue
         for path in finding.paths:
             reasons[path].append(_reason(finding, path))
-            if finding.done == "left out":
-                gone.add(path)
     return tuple(
         Override(
             path=path,
@@ -244,7 +252,13 @@ def suggested(findings: Iterable[Finding], manifest: Manifest) -> tuple[Override
     )
 
 
-def write(findings: Iterable[Finding], manifest: Manifest, decided: Overrides | None = None) -> str:
+def write(
+    findings: Iterable[Finding],
+    manifest: Manifest,
+    decided: Overrides | None = None,
+    *,
+    gone: Collection[str] = (),
+) -> str:
     r"""Return a fix list as CSV text, to be filled in by a person.
 
     Parameters
@@ -253,7 +267,9 @@ def write(findings: Iterable[Finding], manifest: Manifest, decided: Overrides | 
     manifest : Manifest
         As it was checked, with what the check left out still in it: hashes come from here.
     decided : Overrides, optional
-        An earlier list: its decisions come first and are not asked for again.
+        An earlier list: its lines come first and are not asked for again.
+    gone : collection of str
+        Paths that the check left out.
 
     Examples
     --------
@@ -262,10 +278,10 @@ def write(findings: Iterable[Finding], manifest: Manifest, decided: Overrides | 
     >>> print(write([one], Manifest(root=Path("x"), examples=(), classes=())).splitlines()[1])
     cat/1.jpg,,,blank: hardly anything to see: no detail,
     """
-    earlier = [each for each in (decided.lines if decided else ()) if each.action]
+    earlier = list(decided.lines if decided else ())
     known = Names(example.path for example in manifest.examples)
     settled = {known.find(each.path) or each.path for each in earlier}
-    asked = [each for each in suggested(findings, manifest) if each.path not in settled]
+    asked = [each for each in suggested(findings, manifest, gone) if each.path not in settled]
     rows = [[plain(each.path), *_rest(each)] for each in earlier]
     rows += [[each.path, *_rest(each)] for each in asked]
     return written(("path", "action", "value", "reason", "sha256"), rows)
@@ -338,7 +354,7 @@ def _found(
         if path is None:
             text = f"Line {each.line} of the fix list: there is no file {each.path}."
             notes.append(Note(code="override-no-file", text=text))
-        elif path in gone:
+        elif path not in examples:
             entry = gone[path]
             if each.action != "leave-out":
                 text = f"Line {each.line} of the fix list: {path} is left out all the same"
@@ -362,15 +378,18 @@ def _not_hashed() -> UsageError:
     )
 
 
-def _refuse_emptied(before: Manifest, after: Manifest, file: Path | None) -> None:
+def _emptied(before: Manifest, after: Manifest, file: Path | None) -> tuple[DataError, ...]:
     left = Counter(example.label for example in after.examples)
     had = Counter(example.label for example in before.examples)
     emptied = [name for name in before.classes if had[name] and not left[name]]
-    if emptied:
-        raise DataError(
+    if not emptied:
+        return ()
+    return (
+        DataError(
             f"The fix list leaves nothing of: {', '.join(emptied[:8])}.",
             code="emptied-class",
             where=str(file or before.root),
             why="A class without a picture can be neither learned nor tested.",
             hint="take the class out of the data folder, or keep some of its pictures",
-        )
+        ),
+    )

@@ -53,14 +53,14 @@ def placed(
         ``split-foreign``: the file knows nothing of this folder; ``split-disagrees``: a ready-made
         folder and the file put a picture into different parts.
     """
-    known = saved.known(manifest.examples)
-    if not known and manifest.examples:
+    rows = saved.known(manifest.examples)
+    if not rows and manifest.examples:
         raise _foreign(manifest, saved)
-    _check_agreed(manifest, known, saved)
-    examples = [_with_groups(each, known.get(at)) for at, each in enumerate(manifest.examples)]
+    _check_agreed(manifest, rows, saved)
+    examples = [_with_groups(each, rows.get(at)) for at, each in enumerate(manifest.examples)]
     units = grouping.units(examples)
     given = {each.split for each in examples}
-    fixed: dict[int, Split] = {at: row.split for at, row in known.items()}
+    fixed: dict[int, Split] = {at: row.split for at, row in rows.items()}
     for at, each in enumerate(examples):
         if at not in fixed and each.split not in (None, "train"):
             fixed[at] = each.split
@@ -70,14 +70,34 @@ def placed(
     shares = shares_of(open_, fractions)
     parts, divided = _parts(examples, units, fixed, open_)
     parts |= _drawn(units, parts, examples, shares, seed)
-    folds = _folds(units, known, saved.n_folds, seed)
+    folds = _folds(units, rows, saved.n_folds, seed)
     whole = tuple(
         dataclasses.replace(each, split=parts[at], fold=folds.get(at, each.fold))
         for at, each in enumerate(examples)
     )
-    new = Counter(each.split for at, each in enumerate(whole) if at not in known)
-    notes = _notes(new, _gone(saved, known, manifest), divided)
+    new = Counter(each.split for at, each in enumerate(whole) if at not in rows)
+    notes = _notes(new, _gone(saved, rows, manifest), divided)
     return Placed(manifest=manifest.with_examples(whole), notes=notes)
+
+
+def known(manifest: Manifest, saved: SplitFile) -> Manifest:
+    """Give the files that a saved split knows their parts, and leave the others as they are.
+
+    Raises
+    ------
+    DataError
+        As :func:`placed`.
+    """
+    rows = saved.known(manifest.examples)
+    if not rows and manifest.examples:
+        raise _foreign(manifest, saved)
+    _check_agreed(manifest, rows, saved)
+    return manifest.with_examples(
+        tuple(
+            dataclasses.replace(each, split=rows[at].split) if at in rows else each
+            for at, each in enumerate(manifest.examples)
+        )
+    )
 
 
 def _with_groups(example: Example, row: Row | None) -> Example:

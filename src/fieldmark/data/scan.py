@@ -96,13 +96,13 @@ def survey(
     """
     pattern = _pattern(label_from)
     if labels is None and root.is_file() and root.suffix.lower() in (".csv", ".tsv"):
-        return _named(_from_list(root, root.parent, walk=False), to_learn, ())
+        return named(_from_list(root, root.parent, walk=False), to_learn, ())
     if not root.is_dir():
         raise troubles.no_folder(root)
     if labels is not None:
-        return _named(_from_list(labels, root, walk=True), to_learn, ())
+        return named(_from_list(labels, root, walk=True), to_learn, ())
     manifest, empty = _from_folders(root, pattern, to_learn)
-    return _named(manifest, to_learn, empty)
+    return named(manifest, to_learn, empty)
 
 
 def hash_contents(
@@ -285,16 +285,22 @@ def checked(manifest: Manifest, to_learn: bool) -> Manifest:
         Codes ``no-classes``, ``class-name-not-text``, ``class-names-collide``; to learn also
         ``one-class`` and ``class-only-in-test``.
     """
-    named, refusals = _named(manifest, to_learn, ())
+    found, refusals = named(manifest, to_learn)
     if refusals:
         raise refusals[0]
-    return named
+    return found
 
 
-def _named(
-    manifest: Manifest, to_learn: bool, refusals: tuple[DataError, ...]
+def named(
+    manifest: Manifest, to_learn: bool, refusals: tuple[DataError, ...] = ()
 ) -> tuple[Manifest, tuple[DataError, ...]]:
-    """Name the classes, once, and object to folders that no network can learn from."""
+    """Name the classes, once, and object to folders that no network can learn from.
+
+    Raises
+    ------
+    DataError
+        Code ``no-classes``.
+    """
     names = sorted({example.label for example in manifest.examples})
     if not names:
         raise troubles.no_classes(manifest)

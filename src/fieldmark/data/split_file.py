@@ -59,8 +59,8 @@ class SplitFile:
         by_content: dict[str, list[tuple[str | None, Row]]] = defaultdict(list)
         for row in self.rows:
             path = names.find(row.path)
-            if path is not None:
-                by_path[path] = row
+            if path is not None and by_path.setdefault(path, row).split != row.split:
+                raise _conflict(self.file, path, by_path[path], row)
             if row.sha256:
                 by_content[row.sha256].append((path, row))
         found = {}
@@ -69,6 +69,16 @@ class SplitFile:
             if meant is not None:
                 found[at] = meant
         return found
+
+
+def _conflict(file: Path | None, path: str, first: Row, second: Row) -> DataError:
+    return DataError(
+        f"The split file puts one file into two parts: {first.split} and {second.split}.",
+        code="split-conflict",
+        where=f"{file}: {path}, once as {first.path} and once as {second.path}",
+        why="What was learned is no test.",
+        hint="remove one of the two lines",
+    )
 
 
 def _of(
@@ -100,6 +110,7 @@ def check_new(
     *,
     force: bool = False,
     why: str = "Nothing is overwritten unasked; another split makes old figures incomparable.",
+    option: str = "-o",
 ) -> None:
     """Refuse, before any work is done, a file that could not be written after it.
 
@@ -114,14 +125,14 @@ def check_new(
             code="file-exists",
             where=str(file),
             why=why,
-            hint="--force, or -o with another name",
+            hint=f"--force, or {option} with another name",
         )
     if not file.absolute().parent.is_dir():
         raise UsageError(
             f"There is no folder {file.parent}.",
             code="no-folder",
             where=str(file),
-            hint="make the folder, or choose another place with -o",
+            hint=f"make the folder, or choose another place with {option}",
         )
 
 

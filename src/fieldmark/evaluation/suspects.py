@@ -1,4 +1,4 @@
-"""Which labels are probably wrong: for every example the probability, and how many there are.
+"""Which labels are probably wrong: for every example the probability.
 
 Confident learning, carried to its posterior. A classifier that has not seen an example says how
 likely each class is; a table says how often a thing of one class is given the label of another.
@@ -33,12 +33,9 @@ _USUAL: Final = 0.5
 cleanly, any sharpness fits; without this one would be as good as certain of everything.
 """
 _ROUNDS: Final = 60
-_ROUNDS_AGAIN: Final = 12
 _SETTLED: Final = 1e-5
 _SHARPEST: Final = 50.0
 """Times that logits may be multiplied by, at most; and divided."""
-_RESAMPLES: Final = 60
-_DRAWS: Final = 20
 
 Array = NDArray[np.float64]
 Whole = NDArray[np.int64]
@@ -58,11 +55,6 @@ class Suspects:
     """(n_classes, n_classes): row true class, column given label; rows sum to 1."""
     sharpness: float
     """What the logits were multiplied by; 1 / temperature."""
-    n_wrong: float
-    """How many labels of the judged are wrong, by expectation; NaN if none was judged."""
-    low: float
-    high: float
-    """Its 95 % interval."""
     few: tuple[int, ...] = ()
     """Classes with too few examples to be judged."""
 
@@ -81,7 +73,6 @@ def suspects(
     logits: NDArray[np.floating],
     labels: NDArray[np.integer],
     *,
-    rng: np.random.Generator,
     groups: NDArray[np.integer] | None = None,
 ) -> Suspects:
     """Rank examples by the probability that their label is wrong.
@@ -92,8 +83,6 @@ def suspects(
         By classifiers that had not seen the example *nor a copy of it*; log-probabilities do.
     labels : int array of shape (n_examples,)
         As given, in [0, n_classes).
-    rng : numpy.random.Generator
-        For the interval.
     groups : int array of shape (n_examples,), optional
         Copies share a number; they count once where examples are counted.
 
@@ -118,7 +107,7 @@ def suspects(
     >>> labels = np.repeat([0, 1], 50)
     >>> logits = np.where(labels[:, None] == [0, 1], 3.0, -3.0)
     >>> labels[7] = 1
-    >>> found = suspects(logits, labels, rng=np.random.default_rng(0))
+    >>> found = suspects(logits, labels)
     >>> found.listed.tolist(), found.likely[7].item(), bool(found.p_wrong[7] > 0.9)
     ([7], 0, True)
     """
@@ -131,18 +120,17 @@ def suspects(
     p_wrong, likely = np.full(len(given), np.nan), given.copy()
     if len(np.unique(given[judged])) < 2:
         nothing = np.zeros(0, np.int64)
-        return _result(nothing, p_wrong, likely, _Fit(1.0, np.eye(n_classes)), (np.nan,) * 3, few)
-    scores, given, sources = scores[judged], given[judged], sources[judged]
+        return _result(nothing, p_wrong, likely, _Fit(1.0, np.eye(n_classes)), few)
+    scores, given = scores[judged], given[judged]
     fit = _best(scores, given)
     posterior = fit.posterior(scores, given)
     at = np.arange(len(given))
     p_wrong[judged] = wrong = 1 - posterior[at, given]
     posterior[at, given] = -1
     likely[judged] = posterior.argmax(axis=1)
-    interval = _interval(fit, scores, given, sources, rng)
     # Of equal probabilities the first in the folder's order comes first.
     order = judged[np.argsort(-wrong, kind="stable")]
-    return _result(order, p_wrong, likely, fit, (float(wrong.sum()), *interval), few)
+    return _result(order, p_wrong, likely, fit, few)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,23 +144,14 @@ class _Fit:
 
 
 def _result(
-    order: Whole,
-    p_wrong: Array,
-    likely: Whole,
-    fit: _Fit,
-    total: tuple[float, ...],
-    few: NDArray[np.intp],
+    order: Whole, p_wrong: Array, likely: Whole, fit: _Fit, few: NDArray[np.intp]
 ) -> Suspects:
-    n_wrong, low, high = total
     return Suspects(
         order=order,
         p_wrong=p_wrong,
         likely=likely,
         noise=fit.noise,
         sharpness=fit.sharpness,
-        n_wrong=n_wrong,
-        low=low,
-        high=high,
         few=tuple(few.tolist()),
     )
 
@@ -184,12 +163,8 @@ def _best(scores: Array, given: Whole) -> _Fit:
     decide for the labels, but only where the fit begins near to them.
     """
     n_classes = scores.shape[1]
-    everyone = np.ones(len(given))
     no_noise = _Fit(1.0, _table(np.zeros((n_classes, n_classes))))
-    fits = [
-        _fitted(scores, given, everyone, start, _ROUNDS)
-        for start in (_confident(scores, given), no_noise)
-    ]
+    fits = [_fitted(scores, given, start) for start in (_confident(scores, given), no_noise)]
     return max(fits, key=lambda fit: _evidence(fit, scores, given))
 
 
@@ -229,24 +204,23 @@ def _imagined(n_classes: int) -> Array:
     return imagined
 
 
-def _fitted(scores: Array, given: Whole, weights: Array, start: _Fit, rounds: int) -> _Fit:
+def _fitted(scores: Array, given: Whole, start: _Fit) -> _Fit:
     """Raise the likelihood of the given labels: EM, with one Newton step for the sharpness."""
     sharpness, noise = start.sharpness, start.noise
     n_classes = scores.shape[1]
-    total = float(weights.sum())
     last = -np.inf
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         probs = _softmax(sharpness * scores)
         posterior, likelihood = _joint(probs, noise, given)
-        log_likelihood = float(weights @ np.log(likelihood)) / total
+        log_likelihood = float(np.log(likelihood).mean())
         counts = [
-            np.bincount(given, weights=weights * posterior[:, true], minlength=n_classes)
+            np.bincount(given, weights=posterior[:, true], minlength=n_classes)
             for true in range(n_classes)
         ]
         noise = _table(np.stack(counts))
         mean = (probs * scores).sum(axis=1)
-        slope = weights @ ((posterior * scores).sum(axis=1) - mean)
-        curvature = weights @ np.maximum((probs * scores * scores).sum(axis=1) - mean * mean, 0)
+        slope = ((posterior * scores).sum(axis=1) - mean).sum()
+        curvature = np.maximum((probs * scores * scores).sum(axis=1) - mean * mean, 0).sum()
         pull = -np.log(sharpness) / (_USUAL**2 * sharpness)
         stiffness = 1 / (_USUAL * sharpness) ** 2
         step = sharpness + float((slope + pull) / (curvature + stiffness))
@@ -256,22 +230,6 @@ def _fitted(scores: Array, given: Whole, weights: Array, start: _Fit, rounds: in
             break
         last = log_likelihood
     return _Fit(sharpness, noise)
-
-
-def _interval(
-    fit: _Fit, scores: Array, given: Whole, sources: Whole, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Bound how many are wrong: the fit is uncertain, and each example is wrong or it is not."""
-    _, source = np.unique(sources, return_inverse=True)
-    n_sources = int(source.max()) + 1
-    found = []
-    for _ in range(_RESAMPLES):
-        drawn = np.bincount(rng.integers(0, n_sources, n_sources), minlength=n_sources)
-        again = _fitted(scores, given, drawn[source].astype(np.float64), fit, _ROUNDS_AGAIN)
-        wrong = 1 - again.posterior(scores, given)[np.arange(len(given)), given]
-        found += [int((rng.random(len(wrong)) < wrong).sum()) for _ in range(_DRAWS)]
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _joint(probs: Array, noise: Array, given: Whole) -> tuple[Array, Array]:

@@ -200,3 +200,13 @@ def _looked_up(groups: NDArray[np.int64], values: dict[int, int]) -> NDArray[np.
     numbers, inverse = np.unique(groups, return_inverse=True)
     table = np.array([values.get(int(number), -1) for number in numbers], dtype=np.int64)
     return table[inverse.reshape(-1)]
+
+
+def taken(rows: Rows, at: NDArray[np.intp]) -> Rows:
+    """Return some of the rows, in this order."""
+    return Rows(
+        features=rows.features[at],
+        labels=rows.labels[at],
+        groups=rows.groups[at],
+        original=rows.original[at],
+    )

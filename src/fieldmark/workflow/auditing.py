@@ -5,7 +5,6 @@ One way for every verb: ``check`` shows what is found, ``split`` and ``train`` a
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from dataclasses import dataclass, field
 
@@ -13,7 +12,7 @@ from fieldmark.config import Settings
 from fieldmark.data import audit, cache, looks
 from fieldmark.data.audit import Audit
 from fieldmark.data.duplicates import Seen
-from fieldmark.data.manifest import Manifest
+from fieldmark.data.manifest import Manifest, Note
 from fieldmark.training.events import Listener, Progress, silent
 
 
@@ -23,6 +22,8 @@ class Audited:
 
     audit: Audit
     seen: Seen
+    notes: tuple[Note, ...] = ()
+    """Files that a person said to keep and that cannot be read."""
     seconds: dict[str, float] = field(default_factory=dict)
     """``look``: every picture decoded and measured; ``compare``: near copies; ``ask``: the rest."""
 
@@ -33,7 +34,7 @@ def audited(
     *,
     threads: int,
     kept: frozenset[str] = frozenset(),
-    refuse: bool = True,
+    describe: bool = False,
     listen: Listener = silent,
 ) -> Audited:
     """Audit a manifest with hashes.
@@ -46,8 +47,8 @@ def audited(
     threads : int
     kept : frozenset of str
         Paths that a person said to keep, whatever is found.
-    refuse : bool, default=True
-        Refuse a folder that is mostly unreadable.
+    describe : bool, default=False
+        Ask every question, and describe a folder that is mostly unreadable instead of refusing it.
     listen : callable
 
     Returns
@@ -71,7 +72,7 @@ def audited(
         manifest,
         threads=threads,
         directory=cache.safe_directory(manifest.root) if settings.run.cache else None,
-        refuse=refuse,
+        refuse=not describe,
         progress=said("look"),
     )
     looked = time.monotonic()
@@ -84,12 +85,16 @@ def audited(
         progress=said("compare"),
     )
     compared = time.monotonic()
-    result = audit.audit(seen)
-    if not settings.audit.clean:
-        result = dataclasses.replace(result, manifest=result.seen)
+    result = audit.audit(seen, clean=settings.audit.clean, ask=describe)
     seconds = {
         "look": looked - started,
         "compare": compared - looked,
         "ask": time.monotonic() - compared,
     }
-    return Audited(audit=result, seen=seen, seconds=seconds)
+    gone = {each.path: each.reason for each in readable.left_out}
+    notes = tuple(
+        Note(code="override-unused", text=f"The fix list keeps {path}, but it is no use: {why}.")
+        for path, why in gone.items()
+        if path in kept
+    )
+    return Audited(audit=result, seen=seen, notes=notes, seconds=seconds)

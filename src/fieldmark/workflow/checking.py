@@ -21,7 +21,7 @@ from fieldmark.config import Settings
 from fieldmark.data import overrides, scan
 from fieldmark.data.findings import KINDS, Finding
 from fieldmark.data.manifest import SPLITS, Manifest
-from fieldmark.errors import DataError
+from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation import check_page
 from fieldmark.evaluation.wording import counted, printable
 from fieldmark.training.events import Listener, silent
@@ -62,6 +62,8 @@ class Check:
     """How well facts that are not content tell the classes apart; those that do are findings."""
     tax: LeakTax | None = None
     """What a split that ignores copies and groups would have added to the accuracy."""
+    obeyed: Path | None = None
+    """The fix list."""
     notes: tuple[str, ...] = ()
     """What could not be judged, and lines of lists that were not obeyed."""
     seconds: dict[str, float] = field(default_factory=dict)
@@ -88,7 +90,9 @@ class Check:
             "folder": self.manifest.name,
             "classes": {name: {"files": found[name], "used": used[name]} for name in used},
             "parts": {part: len(self.manifest.part(part)) for part in SPLITS},
-            "findings": [each.to_dict() for each in self.findings],
+            "findings": [
+                each.to_dict() | {"serious": KINDS[each.code].serious} for each in self.findings
+            ],
             "left_out": left_out,
             "labels_ranked": [{"path": path, "p_wrong": round(p, 4)} for path, p in self.ranking],
             "shortcuts": [dataclasses.asdict(each) for each in self.shortcuts],
@@ -139,12 +143,20 @@ class Check:
         Raises
         ------
         UsageError
-            Code ``file-exists``: something else stands there; only what ``check`` wrote is
-            replaced.
+            Codes ``file-exists``: something else stands there; only what ``check`` wrote is
+            replaced; ``page-name``: it ends in ``.json``.
         DataError
             Code ``no-folder``.
         """
         page = Path(path)
+        if page.suffix.lower() == ".json":
+            raise UsageError(
+                "The page cannot be called .json.",
+                code="page-name",
+                where=str(page),
+                why="The full list of that name is written beside it.",
+                hint="--html NAME.html; or --json > NAME.json for the list alone",
+            )
         full = page.with_suffix(".json")
         check_replaceable(full, "check", f'"{SCHEMA}"')
         write_page(page, self.page(created=created, more=full.name), "check")
@@ -157,15 +169,22 @@ class Check:
         Parameters
         ----------
         decided : Path, optional
-            An earlier list, whose decisions are kept.
+            An earlier list, whose lines are kept; default: the one that was obeyed.
         """
-        earlier = overrides.read(decided) if decided else None
-        return overrides.write(self.findings, self.found, earlier)
+        earlier = decided or self.obeyed
+        return overrides.write(
+            self.findings,
+            self.found,
+            overrides.read(earlier) if earlier else None,
+            gone={each.path for each in self.manifest.left_out},
+        )
 
     def lines(self, width: int = 80) -> Iterator[str]:
         """Say it as a table of lines, at most ``width`` wide."""
+        # Codes and names stay whole where they can: they are searched for and copied.
+        wrap = textwrap.TextWrapper(width, subsequent_indent=" " * 10, break_on_hyphens=False)
         for line in self._lines():
-            yield from textwrap.wrap(line, width, subsequent_indent=" " * 10) or [""]
+            yield from wrap.wrap(printable(line)) or [""]
 
     def _lines(self) -> Iterator[str]:
         used, found = self.manifest.counts(), self.found.counts()
@@ -199,9 +218,11 @@ class Check:
             n_files = len({path for each in findings for path in each.paths})
             what = counted(n_files, "file") if n_files else f"{len(findings):,}"
             done = ", ".join(dict.fromkeys(each.done for each in findings))
-            yield f"  {kind.title}: {what}, {done} [{code}]"
+            serious = "serious, " if kind.serious else ""
+            yield f"  {kind.title}: {what}, {serious}{done} [{code}]"
             for each in findings[:N_SHOWN]:
                 names = " = ".join(printable(path) for path in each.paths[:3])
+                names = names or ", ".join(printable(label) for label in each.labels)
                 more = f" and {len(each.paths) - 3:,} more" if len(each.paths) > 3 else ""
                 yield f"      {names}{more}  {each.text}".rstrip()
             if len(findings) > N_SHOWN:
@@ -289,29 +310,32 @@ def checked(
     listen : callable
     """
     started = time.monotonic()
-    found = listed(manifest, settings, to_learn=False, listen=listen)
+    found = listed(manifest, settings, refuse=False, listen=listen)
     read = time.monotonic() - started
     result = audited(
         found.manifest,
         settings,
         threads=cores(),
         kept=found.kept,
-        refuse=False,
+        describe=True,
         listen=listen,
     )
     more = deeper(result, settings, threads=cores(), listen=listen)
     # A class missing from the training part is a finding of the audit already.
-    refused = [each for each in refusals if each.code != "class-only-in-test"]
+    obeyed = overrides.find(settings.data.overrides, manifest.root)
+    objections = found.refusals if obeyed else refusals
+    refused = [each for each in objections if each.code in _REFUSED]
     findings = [*map(_refused, refused), *result.audit.findings, *more.findings]
     order = {code: place for place, code in enumerate(KINDS)}
     return Check(
         found=result.audit.seen,
         manifest=result.audit.manifest,
         findings=tuple(sorted(findings, key=lambda each: order[each.code])),
+        obeyed=obeyed,
         ranking=more.ranking,
         shortcuts=more.shortcuts,
         tax=more.tax,
-        notes=(*(str(note) for note in found.notes), *more.notes),
+        notes=(*(str(note) for note in (*found.notes, *result.notes)), *more.notes),
         seconds={"read": read} | result.seconds | more.seconds,
     )
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fieldmark.config import DataSettings, Settings, SplitSettings
+from fieldmark.data import grouping, placing, scan, split, split_file
 from fieldmark.data import groups as grouped
 from fieldmark.data import overrides as fix_list
-from fieldmark.data import placing, scan, split, split_file
 from fieldmark.data.folds import folds as dealt
 from fieldmark.data.manifest import SPLITS, Example, Manifest, Note, Split
+from fieldmark.errors import DataError, UsageError
+from fieldmark.evaluation.wording import counted
 from fieldmark.training.events import Listener, Progress, silent
 from fieldmark.workflow.auditing import audited
 from fieldmark.workflow.parts import check_parts
@@ -64,7 +66,8 @@ class Dataset:
         """Show samples of every class, what the network receives and what augmentation does."""
         from fieldmark.workflow.showing import show
 
-        return show(self.manifest, self._settings(), per_class=per_class)
+        fixed = corrected(self.manifest, self.source).manifest
+        return show(fixed, self._settings(), per_class=per_class)
 
     def split(
         self, *, val: float = 0.15, test: float = 0.15, seed: int = 0, folds: int = 0
@@ -81,7 +84,20 @@ class Dataset:
         seed : int, default=0
         folds : int, default=0
             Deal all examples into so many folds as well, 2 to 20; 0: none.
+
+        Raises
+        ------
+        UsageError
+            Code ``split-twice``.
         """
+        if self.shares is not None:
+            raise UsageError(
+                "The parts were drawn already.",
+                code="split-twice",
+                where=repr(self),
+                why="A second draw would be recorded and the first one kept.",
+                hint="start again from fieldmark.load(...)",
+            )
         shares = {"valid": val, "test": test, "seed": seed, "folds": folds}
         settings = self._settings().changed("split", shares)
         found = prepared(self.manifest, settings)
@@ -136,8 +152,12 @@ def load(
     DataError
         ``no-folder``, ``no-classes``, ``one-class`` and others of ``docs/errors.md``.
     """
-    listed = scan.scan(Path(folder), labels=Path(labels) if labels else None, label_from=label_from)
+    listed, refusals = scan.survey(
+        Path(folder), labels=Path(labels) if labels else None, label_from=label_from
+    )
     fixes = fix_list.find(str(overrides), listed.root)
+    if refusals and fixes is None:  # with a fix list its classes count: it may relabel or leave out
+        raise refusals[0]
     source = DataSettings(
         folder=str(Path(folder).absolute()),
         labels=str(Path(labels).absolute()) if labels else "",
@@ -162,6 +182,8 @@ class Prepared:
     """What to know about the lists that were obeyed; nothing stops for it."""
     kept: frozenset[str] = frozenset()
     """Paths that a person said to keep, whatever is found."""
+    refusals: tuple[DataError, ...] = ()
+    """What ``train`` would refuse the classes of the fix list for."""
 
 
 def listed(
@@ -169,7 +191,7 @@ def listed(
     settings: Settings,
     *,
     threads: int | None = None,
-    to_learn: bool = True,
+    refuse: bool = True,
     listen: Listener = silent,
 ) -> Prepared:
     """Read the files of a listed folder and obey its lists: hashes, groups, fix list.
@@ -182,8 +204,8 @@ def listed(
         Their table ``data``.
     threads : int, optional
         Of reading; default: every core.
-    to_learn : bool, default=True
-        Refuse a fix list that leaves nothing to learn from.
+    refuse : bool, default=True
+        Refuse a fix list that leaves nothing to learn from; False: return why.
     listen : callable, optional
 
     Raises
@@ -192,20 +214,30 @@ def listed(
         Of :mod:`fieldmark.data.groups` and ``overrides``.
     """
     data = settings.data
+    if manifest.audited:  # the lists were obeyed before that
+        return Prepared(manifest=manifest, notes=())
     found = hashed(manifest, threads=threads, listen=listen)
     with_groups = grouped.given(found, data.groups, labels=_list_of(data))
-    fixed, kept, notes = _fixed(with_groups.manifest, data, to_learn=to_learn)
-    return Prepared(manifest=fixed, notes=(*with_groups.notes, *notes), kept=kept)
+    fixed = _fixed(with_groups.manifest, data, to_learn=True, refuse=refuse)
+    return Prepared(
+        manifest=fixed.manifest,
+        notes=(*with_groups.notes, *fixed.notes),
+        kept=fixed.kept,
+        refusals=fixed.refusals,
+    )
 
 
 def cleaned(
     manifest: Manifest,
     settings: Settings,
     *,
+    saved: split_file.SplitFile | None = None,
     threads: int | None = None,
     listen: Listener = silent,
 ) -> Prepared:
     """Do what :func:`listed` does, then audit; a manifest that was audited stays as it is.
+
+    ``saved`` tells the parts of its files before that, so that copies across them are leaks.
 
     Raises
     ------
@@ -215,8 +247,9 @@ def cleaned(
     found = listed(manifest, settings, threads=threads, listen=listen)
     if found.manifest.audited:
         return found
+    with_parts = found.manifest if saved is None else placing.known(found.manifest, saved)
     result = audited(
-        found.manifest,
+        with_parts,
         settings,
         threads=threads or cores(),
         kept=found.kept,
@@ -224,8 +257,8 @@ def cleaned(
     )
     clean = replace(result.audit.manifest, audited=True)
     # A ready-made part of which nothing is left must not be drawn anew from the others.
-    check_parts(clean, [part for part in SPLITS if found.manifest.part(part)])
-    return replace(found, manifest=clean)
+    check_parts(clean, [part for part in SPLITS if with_parts.part(part)])
+    return replace(found, manifest=clean, notes=(*found.notes, *result.notes))
 
 
 def prepared(
@@ -253,35 +286,48 @@ def prepared(
         As :func:`cleaned`, and of :mod:`fieldmark.data.split`, ``split_file`` and ``placing``.
     """
     parts = settings.split
-    found = cleaned(manifest, settings, threads=threads, listen=listen)
+    saved = split_file.read(Path(parts.file)) if parts.file else None
+    found = cleaned(manifest, settings, saved=saved, threads=threads, listen=listen)
     result, notes = found.manifest, found.notes
-    if parts.file:
-        saved = split_file.read(Path(parts.file))
+    if saved is not None:
         fractions = (1.0 - parts.valid - parts.test, parts.valid, parts.test)
         placed = placing.placed(result, saved, fractions=fractions, seed=split_seed(settings))
         result, notes = placed.manifest, (*notes, *placed.notes)
     result = assigned(result, settings)
     if parts.folds:
         result = dealt(result, parts.folds, seed=split_seed(settings))
-    return replace(found, manifest=result, notes=notes)
+    return replace(found, manifest=result, notes=(*notes, *_divided(result)))
+
+
+def _divided(manifest: Manifest) -> tuple[Note, ...]:
+    """Say what lies on two sides all the same: in ready-made parts, a saved split, by a keep."""
+    examples = manifest.examples
+    units = grouping.units(examples)
+    n = sum(len({examples[at].split for at in unit.members}) > 1 for unit in units)
+    if not n:
+        return ()
+    text = (
+        f"{counted(n, 'group')} or sets of copies lie in two parts, as the folder, the split file "
+        "or a keep in the fix list says: figures come out too good."
+    )
+    return (Note(code="parts-divided", text=text),)
 
 
 def corrected(manifest: Manifest, data: DataSettings) -> Prepared:
     """Obey the fix list on a folder that is only measured on: classes may be few, parts none."""
-    if fix_list.find(data.overrides, manifest.root) is None:
+    if manifest.audited or fix_list.find(data.overrides, manifest.root) is None:
         return Prepared(manifest=manifest, notes=())
-    found, _, notes = _fixed(hashed(manifest), data, to_learn=False)
-    return Prepared(manifest=found, notes=notes)
+    found = _fixed(hashed(manifest), data, to_learn=False, refuse=True)
+    return Prepared(manifest=found.manifest, notes=found.notes)
 
 
 def _fixed(
-    manifest: Manifest, data: DataSettings, *, to_learn: bool
-) -> tuple[Manifest, frozenset[str], tuple[Note, ...]]:
+    manifest: Manifest, data: DataSettings, *, to_learn: bool, refuse: bool
+) -> fix_list.Applied:
     listed = fix_list.find(data.overrides, manifest.root)
     if listed is None:
-        return manifest, frozenset(), ()
-    found = fix_list.apply(manifest, fix_list.read(listed), to_learn=to_learn)
-    return found.manifest, found.kept, found.notes
+        return fix_list.Applied(manifest=manifest, kept=frozenset(), notes=())
+    return fix_list.apply(manifest, fix_list.read(listed), to_learn=to_learn, refuse=refuse)
 
 
 def _list_of(data: DataSettings) -> Path | None:

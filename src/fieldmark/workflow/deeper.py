@@ -66,19 +66,17 @@ def deeper(
     began = time.monotonic()
     features = looked(result.audit.seen, threads=threads, settings=settings, listen=listen)
     seconds = {"features": time.monotonic() - began}
-    found = suspected(features)
+    found = suspected(features, used)
     seconds["suspects"] = found.seconds
     tax = None
     if features is not None:
         tax = leak_tax(features)
         seconds["leak tax"] = tax.seconds
-    gone = {each.path for each in used.left_out}
-    labels = [each for each in found.findings if not gone & set(each.paths)]
     warned = [each.finding(used.classes) for each in facts if each.warns]
     ranked = zip(found.ranked, found.p_wrong, strict=True)
-    ranking = [(each.path, p) for each, p in ranked if each.path not in gone]
+    ranking = [(each.path, p) for each, p in ranked]
     return Deeper(
-        findings=(*labels, *warned),
+        findings=(*found.findings, *warned),
         ranking=tuple(ranking[: -(-len(ranking) // 10)]),
         shortcuts=facts,
         tax=tax,

@@ -21,7 +21,7 @@ from fieldmark.evaluation.metrics import Rate
 from fieldmark.evaluation.wording import counted, percent
 from fieldmark.training.features import Features
 from fieldmark.training.head import MAX_ORIGINALS, Rows
-from fieldmark.training.rows import subset
+from fieldmark.training.rows import subset, taken
 from fieldmark.workflow.suspecting import SEED, rows_of, solved
 
 _NONE: Final = "leak tax: none, no picture has a copy or a group"
@@ -41,7 +41,8 @@ class LeakTax:
     high: float
     """Its 95 % interval."""
     n_leaked: int
-    """Pictures that have a copy, or one of their group, where they could be on the other side."""
+    """Pictures that have a copy, or one of their group, where they could be on the other side; with
+    ready-made parts, training pictures."""
     text: str
     """All of it in words."""
     seconds: float
@@ -50,9 +51,10 @@ class LeakTax:
 def leak_tax(features: Features, *, seed: int = SEED) -> LeakTax:
     """Measure what leaks add to the accuracy.
 
-    With ready-made parts: a head solved on the training part, on the given test part with and
-    without the pictures that leak. Else: cross-validation with every picture for itself, and with
-    what belongs together kept together, on the same pictures.
+    With ready-made parts: heads solved on the training part with and without the pictures that
+    leak, both on the same given test part (or validation part, where there is no other). Else:
+    cross-validation with every picture for itself, and with what belongs together kept together,
+    on the same pictures.
 
     Parameters
     ----------
@@ -69,8 +71,7 @@ def leak_tax(features: Features, *, seed: int = SEED) -> LeakTax:
     References
     ----------
     Kapoor and Narayanan, "Leakage and the reproducibility crisis in machine-learning-based
-    science", Patterns 2023. The difference of two shares of different pictures: Newcombe,
-    Statistics in Medicine 1998, pages 873-890, method 10.
+    science", Patterns 2023.
     """
     started = time.monotonic()
     manifest = features.manifest
@@ -85,7 +86,7 @@ def _within(features: Features, examples: Sequence[Example], seed: int, started:
     n_leaked = int((np.bincount(rows.groups)[rows.groups] > 1).sum())
     if not n_leaked:
         return _untaxed(_NONE, 0.0, 0, started)
-    rows = _part(rows, subset(rows, MAX_ORIGINALS, seed))
+    rows = taken(rows, subset(rows, MAX_ORIGINALS, seed))
     # A unit is named by its first member, so that single pictures have one name in both.
     alone = np.arange(len(rows.labels))
     first = np.unique(rows.groups, return_index=True, return_inverse=True)
@@ -128,41 +129,44 @@ def _across_parts(
     seed: int,
     started: float,
 ) -> LeakTax:
-    leaked = _leaked(train, test)
-    n_leaked = int(leaked.sum())
+    leaking = _leaking(train, test)
+    n_leaked = sum(leaking.values())
     if not n_leaked:
         return _untaxed(_NONE_ACROSS, 0.0, 0, started)
-    present = np.unique([each.label for each in train])
-    if len(present) < 2 or n_leaked == len(test):
-        return _untaxed(_unmeasured(), np.nan, n_leaked, started)
-    head = solved(rows_of(features, train), "none", seed)
+    clean = [each for each in train if not leaking.get(each.path)]
     rows = rows_of(features, test)
-    classes = [features.manifest.classes.index(label) for label in present]
-    answers = np.array(sorted(classes))[head.logits(rows.features).argmax(axis=1)]
-    right = answers == rows.labels
-    n, n_clean = len(right), int((~leaked).sum())
-    naive = _rate(int(right.sum()), n, n)
-    honest = _rate(int(right[~leaked].sum()), n_clean, n_clean)
-    share = n_leaked / n
-    low, high = _apart(_rate(int(right[leaked].sum()), n_leaked, n_leaked), honest)
-    return _taxed((naive, honest), (share * low, share * high), n_leaked, "parts", started)
+    right = [_answered(features, part, rows, seed) for part in (train, clean)]
+    if right[0] is None or right[1] is None:
+        return _untaxed(_unmeasured(), np.nan, n_leaked, started)
+    n = len(rows.labels)
+    naive, honest = (_rate(int(each.sum()), n, n) for each in right if each is not None)
+    only_naive, only_honest = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    low, high = paired_difference(only_naive, only_honest, n)
+    return _taxed((naive, honest), (low, high), n_leaked, "parts", started)
 
 
-def _leaked(train: Sequence[Example], test: Sequence[Example]) -> NDArray[np.bool_]:
-    """Tell which test pictures belong to something that is also in the training part."""
-    found = np.zeros(len(test), np.bool_)
+def _answered(
+    features: Features, train: Sequence[Example], rows: Rows, seed: int
+) -> NDArray[np.bool_] | None:
+    """Return which rows a head solved on some examples answers rightly."""
+    present = sorted({features.manifest.classes.index(each.label) for each in train})
+    if len(present) < 2:
+        return None
+    head = solved(rows_of(features, train), "none", seed)
+    answers = np.array(present)[head.logits(rows.features).argmax(axis=1)]
+    right: NDArray[np.bool_] = answers == rows.labels
+    return right
+
+
+def _leaking(train: Sequence[Example], test: Sequence[Example]) -> dict[str, bool]:
+    """Tell which training pictures belong to something that is also in the test part."""
+    found = dict.fromkeys((each.path for each in train), False)
     for unit in units([*train, *test]):
-        if min(unit.members) < len(train):
-            found[[at - len(train) for at in unit.members if at >= len(train)]] = True
+        if max(unit.members) >= len(train):
+            for at in unit.members:
+                if at < len(train):
+                    found[train[at].path] = True
     return found
-
-
-def _apart(one: Rate, other: Rate) -> tuple[float, float]:
-    """Bound the difference of two shares of different pictures."""
-    difference = one.value - other.value
-    below = np.hypot(one.value - one.low, other.high - other.value)
-    above = np.hypot(one.high - one.value, other.value - other.low)
-    return float(difference - below), float(difference + above)
 
 
 def _rate(n_right: int, n: int, n_independent: int) -> Rate:
@@ -185,7 +189,8 @@ def _taxed(
     if way == "split":
         told = f"a naive split would have said {_said(naive)}, the honest one says {_said(honest)}"
     else:
-        told = f"the given test part says {_said(naive)}, without what leaks {_said(honest)}"
+        told = f"with what leaks learned the test pictures give {_said(naive)}, "
+        told += f"without it {_said(honest)}"
     points = f"{100 * tax:.1f} points ({100 * low:.1f} to {100 * high:.1f})"
     unclear = "; no more than chance" if low <= 0 <= high else ""
     return LeakTax(
@@ -219,13 +224,4 @@ def _untaxed(text: str, tax: float, n_leaked: int, started: float) -> LeakTax:
         n_leaked=n_leaked,
         text=text,
         seconds=time.monotonic() - started,
-    )
-
-
-def _part(rows: Rows, at: NDArray[np.intp]) -> Rows:
-    return Rows(
-        features=rows.features[at],
-        labels=rows.labels[at],
-        groups=rows.groups[at],
-        original=rows.original[at],
     )

@@ -15,6 +15,7 @@ from fieldmark.atomic import write_whole
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation.template import PageKind, marker
 
+_OPTION: Final[dict[PageKind, str]] = {"check": "--html", "show": "-o"}
 _START: Final = 1_000
 """Bytes within which the marker stands."""
 
@@ -46,7 +47,7 @@ def place(given: str | Path, name: str, kind: PageKind, root: Path) -> Path:
         plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "folder"
         # Bytes, not letters: a file system takes 255 of them.
         path = Path(f"{plain.encode()[:200].decode('utf-8', 'ignore')}.{kind}.html")
-        _check_outside(path, root)
+        _check_outside(path, root, kind)
     check_replaceable(path, kind)
     return path
 
@@ -68,7 +69,7 @@ def check_replaceable(path: Path, kind: PageKind, mark: str = "") -> None:
             f"There is no folder {path.parent}.",
             code="no-folder",
             where=str(path),
-            hint="make the folder, or choose another place with -o",
+            hint=f"make the folder, or choose another place with {_OPTION[kind]}",
         )
     if os.path.lexists(path) and not _holds(path, mark or marker(kind)):
         raise UsageError(
@@ -76,7 +77,7 @@ def check_replaceable(path: Path, kind: PageKind, mark: str = "") -> None:
             code="file-exists",
             where=str(path),
             why="Only such a page is replaced unasked.",
-            hint="choose another name with -o, or remove the file",
+            hint=f"choose another name with {_OPTION[kind]}, or remove the file",
         )
 
 
@@ -114,7 +115,7 @@ def _holds(path: Path, mark: str) -> bool:
         return mark.encode() in file.read(_START)
 
 
-def _check_outside(path: Path, root: Path) -> None:
+def _check_outside(path: Path, root: Path, kind: PageKind) -> None:
     inside, here = root.resolve(), path.resolve()
     if here.is_relative_to(inside):
         raise UsageError(
@@ -122,5 +123,5 @@ def _check_outside(path: Path, root: Path) -> None:
             code="page-inside-data",
             where=str(here),
             why="Your folder is yours: nothing is written into it unasked.",
-            hint="name the file with -o, or run the command in another folder",
+            hint=f"name the file with {_OPTION[kind]}, or run the command in another folder",
         )

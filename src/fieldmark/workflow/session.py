@@ -67,10 +67,7 @@ class Session:
                 valid=len(manifest.part("valid")),
                 test=len(manifest.part("test")),
                 classes=manifest.classes,
-                n_together=len(
-                    {name for each in manifest.examples for name in (each.group, each.cluster)}
-                    - {""}
-                ),
+                n_together=_n_together(manifest),
             )
         )
         return folder
@@ -88,3 +85,13 @@ class Session:
                 recipe=recipe.to_dict(),
             )
         )
+
+
+def _n_together(manifest: Manifest) -> int:
+    """Count the groups and clusters of several pictures that lie in one part."""
+    parts: dict[str, list[str | None]] = {}
+    for each in manifest.examples:
+        for kind, name in (("group", each.group), ("cluster", each.cluster)):
+            if name:
+                parts.setdefault(f"{kind}:{name}", []).append(each.split)
+    return sum(len(found) > 1 and len(set(found)) == 1 for found in parts.values())

@@ -24,12 +24,11 @@ from fieldmark.data.shortcuts import Fact, facts, most_telling
 from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.suspects import FEW, Suspects, suspects
 from fieldmark.evaluation.wording import counted, percent, printable
-from fieldmark.rng import derive
 from fieldmark.training.events import Listener, silent
 from fieldmark.training.events import Progress as ProgressEvent
 from fieldmark.training.features import Features
 from fieldmark.training.head import MAX_ORIGINALS, Head, HeadSettings, Rows, solve
-from fieldmark.training.rows import Balance, subset
+from fieldmark.training.rows import Balance, subset, taken
 from fieldmark.workflow.backbone import features_of_all
 
 MATTERS: Final = 0.25
@@ -81,17 +80,21 @@ class Suspicion:
     suspects: Suspects | None
     """The figures; positions are those of the examples in ``features.manifest``."""
     notes: tuple[str, ...]
-    """What could not be judged, and why; how many labels are wrong by estimate."""
+    """What could not be judged, and why."""
     seconds: float
 
 
-def suspected(features: Features | None, *, seed: int = SEED) -> Suspicion:
+def suspected(
+    features: Features | None, used: Manifest | None = None, *, seed: int = SEED
+) -> Suspicion:
     """Find labels that are probably wrong.
 
     Parameters
     ----------
     features : Features or None
         From :func:`looked`; near copies marked by ``cluster`` in its manifest.
+    used : Manifest, optional
+        Only its examples are judged, and judged by; default: all.
     seed : int, default=0
         Of the folds.
 
@@ -104,17 +107,16 @@ def suspected(features: Features | None, *, seed: int = SEED) -> Suspicion:
     if features is None:
         why = "Wrong labels are not estimable: no pretrained backbone is installed or asked for."
         return _unjudged(why, started)
-    rows = rows_of(features, features.manifest.examples)
+    manifest = used or features.manifest
+    rows = rows_of(features, manifest.examples)
     if len(np.unique(rows.labels)) < 2:
         return _unjudged("Wrong labels are not estimable: there is only one class.", started)
     logits = _unseen_logits(rows, seed)
     if logits is None:
         why = f"Wrong labels are not estimable: fewer than {FEW} pictures of a class."
         return _unjudged(why, started)
-    found = suspects(
-        logits, _compact(rows.labels), rng=derive(seed, "suspects"), groups=rows.groups
-    )
-    manifest, present = features.manifest, np.unique(rows.labels)
+    found = suspects(logits, _compact(rows.labels), groups=rows.groups)
+    present = np.unique(rows.labels)
     findings = tuple(
         _suspect(
             manifest.examples[at], found.p_wrong[at], manifest.classes[present[found.likely[at]]]
@@ -127,7 +129,7 @@ def suspected(features: Features | None, *, seed: int = SEED) -> Suspicion:
         ranked=tuple(manifest.examples[at] for at in found.order.tolist()),
         p_wrong=tuple(found.p_wrong[found.order].tolist()),
         suspects=found,
-        notes=(*_few_note(few), *_estimate_note(found)),
+        notes=_few_note(few),
         seconds=time.monotonic() - started,
     )
 
@@ -157,14 +159,6 @@ def _few_note(few: list[str]) -> tuple[str, ...]:
     return (f"Labels not estimable, with fewer than {FEW} pictures: {names}.",)
 
 
-def _estimate_note(found: Suspects) -> tuple[str, ...]:
-    if not found.n:
-        return ()
-    # Of simulated folders the interval (low, high) holds the truth too seldom to be told.
-    about = f"about {found.n_wrong:,.0f} of {counted(found.n, 'label')} are wrong"
-    return (f"By a rough estimate {about}; how rough is not known.",)
-
-
 def _unseen_logits(rows: Rows, seed: int) -> NDArray[np.float32] | None:
     """Return logits (n, n_classes) by heads that saw neither a row nor one of its group.
 
@@ -172,7 +166,7 @@ def _unseen_logits(rows: Rows, seed: int) -> NDArray[np.float32] | None:
     answers for them.
     """
     chosen = subset(rows, MAX_ORIGINALS, seed)
-    head = solved(_some(rows, chosen), "none", seed)
+    head = solved(taken(rows, chosen), "none", seed)
     if not len(head.scored):
         return None
     logits = head.logits(rows.features)
@@ -340,15 +334,6 @@ def rows_of(features: Features, examples: Sequence[Example]) -> Rows:
         labels=np.array([index[each.label] for each in examples], np.int64),
         groups=unit_numbers(examples),
         original=np.ones(len(examples), np.bool_),
-    )
-
-
-def _some(rows: Rows, at: NDArray[np.intp]) -> Rows:
-    return Rows(
-        features=rows.features[at],
-        labels=rows.labels[at],
-        groups=rows.groups[at],
-        original=rows.original[at],
     )
 
 

@@ -87,7 +87,7 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
         backend.chosen()  # a missing extra is said before any work is done
     found = prepared(dataset.manifest, settings, threads=threads, listen=session.listen)
     manifest = found.manifest
-    for note in dataset.notes or found.notes:
+    for note in dict.fromkeys((*dataset.notes, *found.notes)):
         session.listen(Noted(code=note.code, text=note.text))
     choice = choose(
         settings,
