@@ -16,8 +16,16 @@ ROOT = Path(__file__).parents[1]
 
 PROMISED = {
     *("Dataset", "Evaluation", "Net", "Prediction", "Predictor", "Run", "Settings", "Unread"),
-    *("check", "evaluate", "load", "net", "open", "open_run", "predict", "train"),
-    *("BundleError", "Check", "ConfigError", "DataError", "FieldmarkError", "GateError"),
+    *("check", "compare", "evaluate", "load", "net", "open", "open_run", "predict", "train"),
+    *(
+        "BundleError",
+        "Check",
+        "Compared",
+        "ConfigError",
+        "DataError",
+        "FieldmarkError",
+        "GateError",
+    ),
     *("LayerListError", "MissingExtra", "TrainingDiverged", "UnreadableExample", "UsageError"),
     "__version__",
 }

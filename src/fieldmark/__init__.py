@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     )
     from fieldmark.inference.predictor import Prediction, Predictor, Unread
     from fieldmark.workflow.checking import Check, check
+    from fieldmark.workflow.comparing import Compared, compare
     from fieldmark.workflow.dataset import Dataset, load
     from fieldmark.workflow.measuring import Evaluation, evaluate, predict
     from fieldmark.workflow.network import Net, net
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 _WHERE = {
     "BundleError": "errors",
     "Check": "workflow.checking",
+    "Compared": "workflow.comparing",
     "ConfigError": "errors",
     "DataError": "errors",
     "Dataset": "workflow.dataset",
@@ -59,6 +61,7 @@ _WHERE = {
     "Unread": "inference.predictor",
     "UsageError": "errors",
     "check": "workflow.checking",
+    "compare": "workflow.comparing",
     "evaluate": "workflow.measuring",
     "load": "workflow.dataset",
     "net": "workflow.network",
@@ -74,6 +77,7 @@ _RENAMED = {"open": "open_model"}
 __all__ = [
     "BundleError",
     "Check",
+    "Compared",
     "ConfigError",
     "DataError",
     "Dataset",
@@ -93,6 +97,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "check",
+    "compare",
     "evaluate",
     "load",
     "net",

@@ -35,6 +35,7 @@ def test_nothing_typed_shows_a_dozen_lines_with_two_examples(fieldmark: Command)
         "  net       Show the layer table: volumes, weights, cost, likely mistakes\n"
         "  train     Train a classifier, then measure it on unseen pictures\n"
         "  evaluate  Measure a model on labelled pictures, with intervals\n"
+        "  compare   Compare two or more runs on the same pictures\n"
         "  predict   Label new pictures, one line each\n"
         "  runs      List the runs, oldest first, with what each measured\n"
         "\n"

@@ -32,6 +32,7 @@ PROMISED = {
     "environment.json",
     "layers.json",
     "log.jsonl",
+    "looks.jsonl",
     "lr_find.csv",
     "lr_find.png",
     "metrics.json",

@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from fieldmark.cli import check, demo, evaluate, net, predict, runs, show, split, train
+from fieldmark.cli import check, compare, demo, evaluate, net, predict, runs, show, split, train
 from fieldmark.cli.screen import Screen, error_lines, screen
 from fieldmark.cli.screen import shown as readable
 from fieldmark.errors import FieldmarkError
@@ -36,6 +36,7 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "net": net.net,
     "train": train.train,
     "evaluate": evaluate.evaluate,
+    "compare": compare.compare,
     "predict": predict.predict,
     "runs": runs.runs,
 }

@@ -18,11 +18,12 @@ from fieldmark.cli.options import (
     Quiet,
     RunsFolder,
 )
-from fieldmark.cli.screen import screen, shown
+from fieldmark.cli.screen import Screen, screen, shown
 from fieldmark.data.table import written
 from fieldmark.errors import GateError, UsageError
 
 if TYPE_CHECKING:
+    from fieldmark.workflow.counter import Looks
     from fieldmark.workflow.measuring import Evaluation
 
 
@@ -69,9 +70,26 @@ def evaluate(
             found.report.to_dict()
             | {"unread": unread, "left_out": left_out, "n_seen": found.n_seen}
             | {"notes": [dataclasses.asdict(each) for each in found.notes]}
+            | {"looks": dataclasses.asdict(found.looks) if found.looks else None}
         )
     else:
         out.results(found.report.lines(out.width))
+    _say(out, found)
+    if csv_:
+        _write_csv(Path(csv_), found)
+    accuracy = found.report.accuracy
+    if min_accuracy is not None and accuracy.value < min_accuracy:
+        raise GateError(
+            f"The accuracy is {accuracy.text}; at least {100 * min_accuracy:g} % was asked for.",
+            code="min-accuracy",
+            where=f"{found.report.n} pictures, {accuracy.interval}",
+            hint="train longer or with more pictures, or lower --min-accuracy",
+        )
+    return 3 if found.unread else 0
+
+
+def _say(out: Screen, found: Evaluation) -> None:
+    """Say beside the figures what they do not cover and what flatters them."""
     for each in found.unread:
         out.error([f"{shown(each.file)}  not read   {each.reason} [{each.code}]"])
     if found.unread:
@@ -89,17 +107,17 @@ def evaluate(
         reasons = Counter(each.code for each in found.left_out)
         words = ", ".join(f"{n} {code}" for code, n in reasons.most_common())
         out.say(f"{len(found.left_out)} other files in the folder left out: {words}")
-    if csv_:
-        _write_csv(Path(csv_), found)
-    accuracy = found.report.accuracy
-    if min_accuracy is not None and accuracy.value < min_accuracy:
-        raise GateError(
-            f"The accuracy is {accuracy.text}; at least {100 * min_accuracy:g} % was asked for.",
-            code="min-accuracy",
-            where=f"{found.report.n} pictures, {accuracy.interval}",
-            hint="train longer or with more pictures, or lower --min-accuracy",
-        )
-    return 3 if found.unread else 0
+    if found.looks:
+        say_looks(out, found.looks)
+
+
+def say_looks(out: Screen, looks: Looks, name: str = "") -> None:
+    """Say from the second look on how often a test part was looked at, and if it was not noted."""
+    whose = f"{shown(name)}: " if name else ""
+    if looks.text:
+        out.say(whose + looks.text)
+    if looks.problem:
+        out.say(f"{whose}This look could not be noted in looks.jsonl: {looks.problem}.")
 
 
 def _check_new(path: Path) -> None:

@@ -78,18 +78,18 @@ def wilson(n_correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
 
 
 def paired_difference(
-    n_lost: int, n_gained: int, n: int, level: float = 0.95
+    n_lost: float, n_gained: float, n: float, level: float = 0.95
 ) -> tuple[float, float]:
     """Bound how much better one classifier is than another on the same ``n`` examples.
 
     Parameters
     ----------
-    n_lost : int
+    n_lost : float
         Examples that only the first has right.
-    n_gained : int
+    n_gained : float
         Examples that only the second has right.
-    n : int
-        All of them, at least 1.
+    n : float
+        All of them, at least 1. The three are whole numbers, unless a design effect scaled them.
     level : float, default=0.95
         Share of such intervals that hold the true difference, in (0, 1).
 
@@ -241,7 +241,7 @@ def _percentiles(
     return (float(low), float(high))
 
 
-def _check(n: int, level: float) -> None:
+def _check(n: float, level: float) -> None:
     if n < 1:
         raise nothing_to_measure()
     if not 0 < level < 1:

@@ -18,8 +18,8 @@ from fieldmark.evaluation import wording
 if TYPE_CHECKING:
     from jinja2 import Environment, Template
 
-PageKind = Literal["report", "check", "show"]
-"""The three pages: of a run, of a check, of what a network is shown."""
+PageKind = Literal["report", "check", "show", "compare"]
+"""The pages: of a run, of a check, of what a network is shown, of runs side by side."""
 
 MAX_NAME: Final = 200
 """Characters of a class or file name; longer ones are cut, so that no name can flood a page."""

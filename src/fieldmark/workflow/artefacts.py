@@ -23,7 +23,7 @@ from fieldmark.evaluation.report import Report
 from fieldmark.training.events import Event
 from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe
-from fieldmark.workflow import documents
+from fieldmark.workflow import counter, documents
 from fieldmark.workflow.facts import RunFacts, Worst
 
 N_WORST: Final = 9
@@ -66,6 +66,8 @@ def write_all(
     worst = _worst(facts, scores)
     _write_gallery(facts, worst)
     folder = facts.folder
+    look = counter.line(facts.command or "fieldmark.train", model_id, facts.created)
+    folder.write(counter.NAME, look)
     folder.write("model.onnx", facts.exported.onnx)
     folder.write("MODEL_CARD.md", documents.card(facts, report))
     folder.write("report.html", documents.report_page(facts, report, worst, environment, model_id))

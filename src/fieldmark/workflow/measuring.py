@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from fieldmark.errors import DataError
 from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.evaluation.report import Report, measure
 from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
+from fieldmark.workflow import counter
+from fieldmark.workflow.counter import Looks
 from fieldmark.workflow.dataset import Dataset, cores, corrected
 from fieldmark.workflow.finding import pictures
 from fieldmark.workflow.run import Run, open_run
@@ -39,6 +42,10 @@ class Evaluation:
     """Pictures, by content, that the model was trained or chosen on: they flatter the figures."""
     notes: tuple[Note, ...] = ()
     """Lines of the fix list that were not obeyed."""
+    groups: tuple[str, ...] = ()
+    """Of every prediction, what its picture belongs to; empty texts: it stands alone."""
+    looks: Looks | None = None
+    """How often the run's own test part has been looked at; None: this was another folder."""
 
 
 def predict(
@@ -66,6 +73,7 @@ def predict(
 class _Wanted:
     path: Path
     label: str
+    group: str
 
 
 def evaluate(
@@ -106,7 +114,8 @@ def evaluate(
     """
     model = runs.find(thing, Path(runs_folder))
     data = _source(folder, labels, label_from)
-    if not data.folder:
+    own = not data.folder
+    if own:
         run = open_run(thing, runs_folder=runs_folder)
         manifest, what = _own_test_part(run), f"test part of {run.name}"
         # What the run obeyed is in its list already; another fix list must be named.
@@ -122,14 +131,25 @@ def evaluate(
         what = data.folder
     fixed = corrected(manifest, data)
     examples = fixed.manifest.part("test") if manifest.part("test") else fixed.manifest.examples
-    wanted = [_Wanted(manifest.root / each.path, each.label) for each in examples]
+    wanted = [_Wanted(manifest.root / each.path, each.label, each.group) for each in examples]
     predictor = Predictor.open(model, precision=as_precision(precision), bulk=True)
     _check_classes([each.label for each in wanted], predictor.classes)
     found = _measured(predictor, wanted, what)
-    known = _learned_from(model.parent / "data.csv")
+    known = learned_from(model.parent / "data.csv")
     n_seen = sum(answer.sha256 in known for _, answer in found.predictions)
     left_out = fixed.manifest.left_out
-    return dataclasses.replace(found, left_out=left_out, n_seen=n_seen, notes=fixed.notes)
+    found = dataclasses.replace(found, left_out=left_out, n_seen=n_seen, notes=fixed.notes)
+    return _counted(found, model, predictor) if own else found
+
+
+def _counted(found: Evaluation, model: Path, predictor: Predictor) -> Evaluation:
+    """Count this look at the run's own test part, in its folder and among the conditions."""
+    words = ["fieldmark", "evaluate", model.resolve().parent.name]
+    words += [] if predictor.precision == "float32" else ["--precision", predictor.precision]
+    looks = counter.look(model.parent, shlex.join(words), predictor.model_id)
+    conditions = found.report.conditions | {"looks": str(looks.n)}
+    report = dataclasses.replace(found.report, conditions=conditions)
+    return dataclasses.replace(found, report=report, looks=looks)
 
 
 def _source(
@@ -143,7 +163,7 @@ def _source(
     return DataSettings(folder=named, labels=listed, label_from=label_from)
 
 
-def _learned_from(listed: Path) -> set[str]:
+def learned_from(listed: Path) -> set[str]:
     """Return the content hashes of training and validation part; none for a bare model file."""
     if not listed.is_file():
         return set()
@@ -184,12 +204,14 @@ def _check_classes(labels: Sequence[str], classes: tuple[str, ...]) -> None:
 def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluation:
     answers = predictor.predict_files([each.path for each in wanted], threads=cores())
     good: list[tuple[str, Prediction]] = []
+    groups: list[str] = []
     unread: list[Unread] = []
     for each, answer in zip(wanted, answers, strict=True):
         if isinstance(answer, Unread):
             unread.append(answer)
         else:
             good.append((each.label, answer))
+            groups.append(each.group)
     if not good:
         raise DataError(
             "Not one picture could be read.",
@@ -198,9 +220,11 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
             hint="fieldmark check FOLDER names the reasons",
         )
     index = {name: at for at, name in enumerate(predictor.classes)}
+    scores = np.stack([_row(answer, index) for _, answer in good])
+    truth = np.array([index[label] for label, _ in good], np.int64)
     report = measure(
-        np.stack([_row(answer, index) for _, answer in good]),
-        np.array([index[label] for label, _ in good], np.int64),
+        scores,
+        truth,
         predictor.classes,
         baseline_class=_baseline(predictor, [label for label, _ in good]),
         conditions={
@@ -211,14 +235,15 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
         seed=_seed(predictor),
     )
     doubt = measure_doubt(
-        np.stack([_row(answer, index) for _, answer in good]),
-        np.array([index[label] for label, _ in good], np.int64),
+        scores,
+        truth,
         [answer.decision for _, answer in good],
         temperature=predictor.bundle.temperature,
         promise=predictor.bundle.thresholds.text,
         seed=_seed(predictor),
     )
-    return Evaluation(dataclasses.replace(report, doubt=doubt), tuple(good), tuple(unread))
+    report = dataclasses.replace(report, doubt=doubt)
+    return Evaluation(report, tuple(good), tuple(unread), groups=tuple(groups))
 
 
 def _row(answer: Prediction, index: dict[str, int]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from fieldmark.atomic import write_whole
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation.template import PageKind, marker
 
-_OPTION: Final[dict[PageKind, str]] = {"check": "--html", "show": "-o"}
+_OPTION: Final[dict[PageKind, str]] = {"check": "--html", "compare": "--html", "show": "-o"}
 _START: Final = 1_000
 """Bytes within which the marker stands."""
 
