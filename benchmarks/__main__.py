@@ -13,6 +13,7 @@ from benchmarks import (
     accuracy,
     checking,
     cold_start,
+    coverage,
     decisions,
     features,
     folds,
@@ -44,6 +45,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "head": head.run,
     "learning_curve": learning_curve.run,
     "folds": folds.run,
+    "coverage": coverage.run,
     "transfer": transfer.run,
     "lean_install": lean_install.run,
 }

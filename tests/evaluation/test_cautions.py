@@ -3,6 +3,7 @@ import pytest
 
 from fieldmark.evaluation.cautions import cautions
 from fieldmark.evaluation.report import measure
+from fieldmark.evaluation.resampling import Resampling
 
 
 def report_of(n_right, n_wrong, *, classes=("cat", "dog")):
@@ -85,3 +86,17 @@ def test_hostile_names_stay_in_one_line():
     for sentence in cautions(report, counts, {}):
         assert "\n" not in sentence
         assert "\x1b" not in sentence
+
+
+@pytest.mark.parametrize(("n_groups", "warned"), [(29, True), (30, False)])
+def test_few_groups_make_intervals_unreliable(n_groups, warned):
+    labels = np.arange(1200) % 2
+    drawn = Resampling(0, np.arange(1200) % n_groups)
+    report = measure(
+        np.eye(2)[labels], labels, ("cat", "dog"), baseline_class="cat", conditions={}, seed=drawn
+    )
+    wanted = (
+        "The test pictures come in only 29 groups that belong together; "
+        "with fewer than 30 the intervals are unreliable."
+    )
+    assert cautions(report, {}, {}) == ((wanted,) if warned else ())

@@ -17,7 +17,7 @@ from fieldmark.evaluation.check_page import (
     Tax,
     render,
 )
-from fieldmark.evaluation.report import Measurement
+from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.template import shown
 from fieldmark.evaluation.thumbnails import BUDGET_BYTES, Picture
 from fieldmark.modalities.encode import encode_jpeg

@@ -1,25 +1,19 @@
-import math
-
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldmark import rng
 from fieldmark.errors import DataError, UsageError
-from fieldmark.evaluation import intervals
 from fieldmark.evaluation.intervals import (
-    bootstrap,
-    bootstrap_confusion,
+    effective_n,
+    kish_n,
     paired_difference,
+    student_quantile,
     wilson,
+    wilson_rate,
 )
-from fieldmark.evaluation.metrics import balanced_accuracy_of, confusion, macro_f1_of
-
-
-def counts_of(labels, predicted, n_classes):
-    return confusion(np.asarray(labels), np.asarray(predicted), n_classes)
 
 
 @given(st.data(), st.integers(1, 5000), st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99]))
@@ -93,108 +87,7 @@ def test_impossible_levels_are_an_error(level):
     with pytest.raises(UsageError, match="between 0 and 1"):
         wilson(1, 2, level)
     with pytest.raises(UsageError, match="between 0 and 1"):
-        bootstrap(np.ones(3), rng=rng.derive(0), level=level)
-
-
-def test_the_same_seed_gives_the_same_interval():
-    values = rng.derive(1, "values").exponential(size=200)
-    first = bootstrap(values, rng=rng.derive(5, "a"))
-    assert first == bootstrap(values, rng=rng.derive(5, "a"))
-    assert first != bootstrap(values, rng=rng.derive(6, "a"))
-
-
-def test_the_mean_interval_agrees_with_scipy():
-    values = rng.derive(2, "values").exponential(size=300)
-    expected = scipy.stats.bootstrap(
-        (values,), np.mean, n_resamples=4000, method="percentile", rng=rng.derive(3)
-    ).confidence_interval
-    got = bootstrap(values, rng=rng.derive(4), n_resamples=4000)
-    # Two Monte Carlo runs: each end is uncertain by about 3 % of the interval's width.
-    assert got == pytest.approx((expected.low, expected.high), abs=0.02)
-
-
-def test_any_statistic_of_rows_can_be_bounded():
-    values = np.arange(101.0)
-    low, high = bootstrap(values, lambda rows: np.median(rows, axis=-1), rng=rng.derive(0))
-    assert low < 50 < high
-    assert (low, high) != bootstrap(values, rng=rng.derive(0))
-
-
-def test_memory_stays_bounded_and_does_not_change_the_answer(monkeypatch):
-    values = rng.derive(7).normal(size=100)
-    at_once = bootstrap(values, rng=rng.derive(0), n_resamples=500)
-    seen = []
-
-    def noting(rows):
-        seen.append(rows.shape)
-        return rows.mean(axis=-1)
-
-    monkeypatch.setattr(intervals, "_MAX_NUMBERS", 1000)
-    assert bootstrap(values, noting, rng=rng.derive(0), n_resamples=500) == at_once
-    assert set(seen) == {(10, 100)}
-
-
-def test_more_values_than_fit_are_taken_one_resample_at_a_time(monkeypatch):
-    monkeypatch.setattr(intervals, "_MAX_NUMBERS", 10)
-    low, high = bootstrap(np.arange(50.0), rng=rng.derive(0), n_resamples=100)
-    assert low < 24.5 < high
-
-
-def test_one_value_has_an_interval_of_no_width():
-    assert bootstrap(np.array([0.25]), rng=rng.derive(0)) == (0.25, 0.25)
-
-
-def test_bootstrapping_nothing_is_an_error():
-    with pytest.raises(DataError, match="not one example"):
-        bootstrap(np.array([]), rng=rng.derive(0))
-    with pytest.raises(DataError, match="not one example"):
-        bootstrap_confusion(np.zeros((2, 2), dtype=np.int64), macro_f1_of, rng=rng.derive(0))
-
-
-def test_the_bootstrap_of_a_mean_covers_the_truth_about_as_often_as_it_says():
-    n_trials, n_covered = 400, 0
-    for trial in range(n_trials):
-        values = rng.derive(11, "trial", trial).exponential(size=120)
-        low, high = bootstrap(values, rng=rng.derive(12, trial), n_resamples=300)
-        n_covered += low <= 1.0 <= high
-    # 95 % less the known loss of the percentile method on skewed data; 3 standard errors is 0.033.
-    assert 0.89 < n_covered / n_trials < 0.98
-
-
-def test_counting_by_multinomial_is_resampling_examples():
-    draws = rng.derive(3)
-    labels = draws.integers(0, 3, 250)
-    predicted = np.where(draws.random(250) < 0.7, labels, draws.integers(0, 3, 250))
-    codes = (labels * 3 + predicted).astype(np.float64)
-
-    def by_examples(rows):
-        return np.array(
-            [macro_f1_of(np.bincount(row.astype(int), minlength=9).reshape(3, 3)) for row in rows]
-        )
-
-    slow = bootstrap(codes, by_examples, rng=rng.derive(8))
-    fast = bootstrap_confusion(counts_of(labels, predicted, 3), macro_f1_of, rng=rng.derive(9))
-    # Two Monte Carlo runs of 2,000 on an interval about 0.12 wide.
-    assert fast == pytest.approx(slow, abs=0.01)
-
-
-@settings(max_examples=30)
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60))
-def test_resampled_averages_are_finite_and_in_range(pairs):
-    labels, predicted = zip(*pairs, strict=True)
-    counts = counts_of(labels, predicted, 5)
-    for statistic in (macro_f1_of, balanced_accuracy_of):
-        low, high = bootstrap_confusion(counts, statistic, rng=rng.derive(0), n_resamples=50)
-        assert 0.0 <= low <= high <= 1.0
-        assert math.isfinite(high)
-
-
-def test_many_classes_are_resampled_in_pieces(monkeypatch):
-    counts = np.diag(np.full(30, 4)).astype(np.int64)
-    counts[0, 1] = 5
-    whole = bootstrap_confusion(counts, macro_f1_of, rng=rng.derive(0), n_resamples=40)
-    monkeypatch.setattr(intervals, "_MAX_NUMBERS", 1800)
-    assert bootstrap_confusion(counts, macro_f1_of, rng=rng.derive(0), n_resamples=40) == whole
+        effective_n(np.ones(3, bool), np.arange(3), level)
 
 
 @given(st.data(), st.integers(1, 5000))
@@ -223,3 +116,82 @@ def test_counts_that_are_no_part_of_the_whole_are_refused(n_lost, n_gained, n):
     with pytest.raises(UsageError, match="are not among 5") as caught:
         paired_difference(n_lost, n_gained, n)
     assert caught.value.code == "interval"
+
+
+# --- groups
+
+
+@given(st.integers(1, 200), st.integers(0, 200))
+def test_a_rate_of_whole_counts_has_the_interval_of_the_counts(n, n_correct):
+    n_correct = min(n, n_correct)
+    assert wilson_rate(n_correct / n, float(n)) == wilson(n_correct, n)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=60))
+def test_examples_that_stand_alone_are_worth_their_number(right):
+    assert effective_n(np.array(right), np.arange(len(right))) == len(right)
+
+
+@given(st.data(), st.lists(st.booleans(), min_size=1, max_size=60))
+def test_groups_never_make_an_answer_worth_more(data, right):
+    n = len(right)
+    groups = np.array(data.draw(st.lists(st.integers(0, 9), min_size=n, max_size=n)))
+    worth = effective_n(np.array(right), groups)
+    assert 0 < worth <= n
+    order = data.draw(st.permutations(range(n)))
+    assert effective_n(np.array(right)[order], 7 * groups[order] - 3) == pytest.approx(worth)
+    assert effective_n(~np.array(right), groups) == pytest.approx(worth)
+
+
+def test_without_a_mistake_a_group_is_worth_one_example():
+    assert effective_n(np.ones(60, bool), np.arange(60) // 5) == 12
+    assert effective_n(np.zeros(60, bool), np.arange(60) // 5) == 12
+    assert effective_n(np.ones(60, bool), np.zeros(60, int)) == 1
+
+
+def test_groups_that_stand_or_fall_together_are_worth_little_more_than_their_number():
+    groups = np.arange(1000) // 5
+    together = rng.derive(0).random(200)[groups] < 0.8
+    apart = rng.derive(0).random(1000) < 0.8
+    assert 150 < effective_n(together, groups) < 260
+    assert 750 < effective_n(apart, groups) <= 1000
+
+
+def test_few_groups_are_worth_less_since_their_spread_is_hardly_known():
+    right = np.array([True, True, True, False] * 10)
+    assert effective_n(right, np.arange(40) // 20) < 2
+    assert effective_n(right, np.arange(40) // 8) < effective_n(right, np.arange(40) // 4) < 40
+
+
+def test_the_worth_of_unequal_groups_is_kishs():
+    assert kish_n(np.array([5, 5, 5])) == 3
+    assert kish_n(np.array([100, 1])) == pytest.approx(101**2 / 10_001)
+    right = np.ones(101, bool)
+    assert effective_n(right, np.arange(101) // 100) == pytest.approx(101**2 / 10_001)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("freedom", [1, 2, 4, 9, 29, 1000])
+def test_students_quantile_is_scipys(freedom, level):
+    share = 0.5 + level / 2
+    # Four terms of the series: a thousandth for ten groups, a few percent for four at 99 %.
+    tolerance = 1e-9 if freedom < 3 else 0.03 if freedom < 5 else 2e-3
+    wanted = scipy.stats.t.ppf(share, freedom)
+    assert student_quantile(share, freedom) == pytest.approx(wanted, rel=tolerance)
+
+
+def test_wilson_for_groups_covers_where_wilson_for_pictures_does_not():
+    """Groups of five frames, alike by 0.3: the benchmark ``coverage`` has the whole table."""
+    held = {"groups": 0, "pictures": 0}
+    n_sets, n = 400, 200
+    groups = np.arange(n) // 5
+    for number in range(n_sets):
+        draw = rng.derive(number, "groups")
+        chances = draw.beta(0.9 * 7 / 3, 0.1 * 7 / 3, n // 5)
+        right = draw.random(n) < chances[groups]
+        rate, worth = right.mean(), effective_n(right, groups)
+        for name, size in (("groups", worth), ("pictures", n)):
+            low, high = wilson_rate(rate, size)
+            held[name] += low <= 0.9 <= high
+    assert 0.93 * n_sets < held["groups"] < 0.99 * n_sets
+    assert held["pictures"] < 0.91 * n_sets

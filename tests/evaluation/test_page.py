@@ -115,6 +115,35 @@ class TestSummary:
         assert f"{report.baseline.text} ({report.baseline.interval})" in text
         assert report.verdict in text
 
+    def test_shows_every_number_with_its_interval(self):
+        report = facts_of().report
+        text = Reader(FULL).text
+        for title, found in (
+            ("Balanced accuracy", report.balanced_accuracy),
+            ("Macro F1", report.macro_f1),
+            ("AUC, each class against the rest", report.auc),
+            ("Log loss", report.log_loss),
+            ("Brier score", report.brier),
+        ):
+            assert f"{title} {found.text} ({found.interval})" in text
+        assert "Top-5 accuracy" not in text
+        six = report_of(tuple("abcdef"))
+        text = Reader(render(facts_of(report=six))).text
+        assert f"Top-5 accuracy {six.top_k.text} ({six.top_k.interval})" in text
+
+    def test_a_report_of_an_older_version_has_no_gaps(self):
+        none = dict.fromkeys(("balanced_accuracy", "brier", "auc"))
+        old = dataclasses.replace(facts_of().report, **none)
+        text = Reader(render(facts_of(report=old))).text
+        assert "None" not in text
+        assert "Brier" not in text
+
+    def test_groups_are_told_of(self):
+        report = dataclasses.replace(facts_of().report, n_groups=44)
+        text = Reader(render(facts_of(report=report))).text
+        assert "The pictures come in 44 groups that belong together, and every interval" in text
+        assert "belong together" not in Reader(FULL).text
+
     def test_shows_the_callers_warnings_before_its_own(self):
         facts = facts_of(
             report=report_of(("daisy", "rose", "tulip"), n=40), notes=("The test part was reused.",)

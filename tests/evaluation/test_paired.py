@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from fieldmark import rng
 from fieldmark.errors import UsageError
-from fieldmark.evaluation import paired
 from fieldmark.evaluation.intervals import paired_difference
 from fieldmark.evaluation.paired import accuracy_difference, holm, loss_difference, mcnemar
 
@@ -221,13 +220,6 @@ def test_whole_groups_are_drawn_whatever_their_numbers_and_sizes():
     assert (found.low, found.high) == (again.low, again.high)
     means = [(now - was)[groups == number].mean() for number in (7, 3, 900)]
     assert min(means) <= found.low <= found.value <= found.high <= max(means)
-
-
-@given(st.integers(10, 500), st.sampled_from([0.9, 0.95, 0.99]))
-def test_few_units_are_given_the_width_of_student(n, level):
-    expected = scipy.stats.t.ppf(0.5 + level / 2, n - 1) * math.sqrt(n / (n - 1))
-    found = scipy.stats.norm.ppf(0.5 + paired._raised(level, n) / 2)
-    assert found == pytest.approx(expected, rel=1e-2)
 
 
 def test_one_or_two_pictures_have_an_interval_too():

@@ -11,10 +11,21 @@ from hypothesis import strategies as st
 from fieldmark import rng
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation.intervals import wilson
-from fieldmark.evaluation.metrics import accuracy, log_loss, macro_f1
-from fieldmark.evaluation.report import SCHEMA, Measurement, Report, measure
+from fieldmark.evaluation.measurement import Measurement
+from fieldmark.evaluation.metrics import (
+    accuracy,
+    balanced_accuracy,
+    brier,
+    log_loss,
+    macro_auc,
+    macro_f1,
+    top_k,
+)
+from fieldmark.evaluation.report import SCHEMA, Report, measure
+from fieldmark.evaluation.resampling import Resampling
 from fieldmark.evaluation.wording import columns
 
+MEASURED = ("accuracy", "log_loss", "macro_f1", "balanced_accuracy", "brier", "auc", "top_k")
 FLOWERS = ("daisy", "dandelion", "rose", "sunflower", "tulip")
 
 
@@ -42,11 +53,63 @@ class TestMeasure:
         assert report.accuracy.value == accuracy(probs, labels)
         assert report.log_loss.value == log_loss(probs, labels)
         assert report.macro_f1.value == macro_f1(probs, labels)
-        assert report.n == 300
+        assert report.balanced_accuracy.value == balanced_accuracy(probs, labels)
+        assert report.brier.value == brier(probs, labels)
+        assert report.auc.value == macro_auc(probs, labels)
+        assert (report.n, report.n_groups, report.top_k) == (300, None, None)
+
+    def test_more_than_five_classes_are_judged_by_the_first_five_too(self):
+        probs, labels = scores(300, 6, sure=0.5)
+        names = tuple("abcdef")
+        report = measure(probs, labels, names, baseline_class="a", conditions={}, seed=0)
+        n_right = round(300 * top_k(probs, labels, 5))
+        assert report.top_k.name == "top-5 accuracy"
+        assert 0 < n_right < 300
+        assert (report.top_k.low, report.top_k.high) == wilson(n_right, 300)
+
+    def test_groups_widen_every_interval_and_change_no_number(self):
+        probs, labels = scores(100, 6, sure=0.5)
+        five = np.repeat(np.arange(100), 5)
+        named = {"baseline_class": "a", "conditions": {}}
+
+        def measured(seed):
+            return measure(probs[five], labels[five], tuple("abcdef"), **named, seed=seed)
+
+        alone, grouped = measured(0), measured(Resampling(0, groups=five))
+        assert (alone.n_groups, grouped.n_groups) == (None, 100)
+        for name in MEASURED:
+            one, other = getattr(alone, name), getattr(grouped, name)
+            assert (one.value, one.n) == (other.value, other.n)
+            assert (one.n_groups, other.n_groups) == (None, 100)
+            # Five copies of everything: sqrt(5) as wide.
+            assert 1.8 < (other.high - other.low) / (one.high - one.low) < 2.8, name
+        for one, other in zip(alone.per_class, grouped.per_class, strict=True):
+            assert one.recall.value == other.recall.value
+            assert other.recall.low < one.recall.low
+            assert other.precision.low < one.precision.low
+
+    def test_groups_of_one_are_no_groups(self):
+        probs, labels = scores(50, 5)
+        named = {"baseline_class": "rose", "conditions": {}}
+        alone = measure(probs, labels, FLOWERS, **named, seed=Resampling(0, np.arange(50)[::-1]))
+        assert alone == measure(probs, labels, FLOWERS, **named, seed=0)
+
+    @pytest.mark.parametrize("groups", [np.arange(2), np.zeros((3, 1), int), np.zeros(3)])
+    def test_groups_that_do_not_fit_are_an_error(self, groups):
+        with pytest.raises(UsageError, match="were given for 3 labels") as caught:
+            measure(
+                np.eye(3),
+                np.arange(3),
+                ("a", "b", "c"),
+                baseline_class="a",
+                conditions={},
+                seed=Resampling(0, groups),
+            )
+        assert caught.value.code == "bad-scores"
 
     def test_every_number_lies_in_its_interval(self):
         report = flowers()
-        found = [report.accuracy, report.log_loss, report.macro_f1, report.baseline]
+        found = [getattr(report, name) for name in MEASURED if name != "top_k"] + [report.baseline]
         for one in report.per_class:
             found += [one.recall, one.precision]
         for number in found:
@@ -56,8 +119,12 @@ class TestMeasure:
     def test_says_how_each_interval_was_made(self):
         report = flowers()
         assert (report.accuracy.method, report.accuracy.unit) == ("Wilson", "fraction")
-        assert (report.log_loss.method, report.log_loss.unit) == ("bootstrap", "nats")
-        assert (report.macro_f1.method, report.macro_f1.unit) == ("bootstrap", "score")
+        for name, unit in (
+            *(("log_loss", "nats"), ("macro_f1", "score"), ("balanced_accuracy", "fraction")),
+            *(("brier", "score"), ("auc", "score")),
+        ):
+            one = getattr(report, name)
+            assert (one.method, one.unit) == ("BCa bootstrap", unit), name
 
     def test_the_baseline_always_answers_one_class(self):
         _, labels = scores(300, 5)
@@ -200,8 +267,24 @@ class TestJson:
             "missing_classes",
             "n",
             "conditions",
+            "balanced_accuracy",
+            "brier",
+            "auc",
+            "top_k",
+            "n_groups",
             "doubt",
         ]
+
+    def test_a_report_from_before_these_numbers_is_still_read(self):
+        fields = flowers().to_dict()
+        for added in ("balanced_accuracy", "brier", "auc", "top_k", "n_groups"):
+            del fields[added]
+        for one in (fields["accuracy"], fields["log_loss"], fields["per_class"][0]["recall"]):
+            del one["n_groups"]
+        found = Report.from_dict(fields)
+        assert (found.balanced_accuracy, found.brier, found.auc) == (None, None, None)
+        assert found.accuracy == flowers().accuracy
+        assert "Brier" not in "\n".join(found.lines(80))
 
     def test_holds_plain_values_and_never_a_nan(self):
         def refuse(constant):
@@ -267,13 +350,36 @@ class TestLines:
         lines = report.lines(80)
         assert lines[0].startswith(f"  accuracy      {report.accuracy.text}   (")
         assert lines[0].endswith(f'always "dandelion": {report.baseline.text}')
-        assert lines[1].startswith("  macro F1      0.")
+        assert lines[1].startswith(f"  balanced      {report.balanced_accuracy.text}   (")
+        assert lines[1].endswith(f"macro F1  {report.macro_f1.text}  ({report.macro_f1.interval})")
+        assert lines[2].endswith(f"Brier     {report.brier.text}  ({report.brier.interval})")
+        assert lines[3].split()[:2] == ["AUC", report.auc.text]
         heading = lines.index("")
+        assert heading == 4
         assert lines[heading + 1].split("  ")[-1] == "most often taken for"
         assert [line.split()[0] for line in lines[heading + 2 :]] == list(FLOWERS)
 
+    def test_with_more_than_five_classes_the_first_five_count_beside_the_auc(self):
+        probs, labels = scores(300, 6)
+        report = measure(probs, labels, tuple("abcdef"), baseline_class="a", conditions={}, seed=0)
+        line = report.lines(80)[3]
+        assert line.startswith(f"  top 5         {report.top_k.text}")
+        assert line.endswith(f"AUC       {report.auc.text}  ({report.auc.interval})")
+
+    def test_a_narrow_screen_holds_the_same_numbers_one_under_the_other(self):
+        lines = flowers().lines(60)
+        names = ["accuracy", "always", "balanced", "log", "AUC", "macro", "Brier"]
+        assert [line.split()[0] for line in lines[:7]] == names
+
+    def test_groups_are_told_of(self):
+        probs, labels = scores(60, 5)
+        drawn = Resampling(0, np.arange(60) // 2)
+        report = measure(probs, labels, FLOWERS, baseline_class="rose", conditions={}, seed=drawn)
+        assert "  the intervals count 30 groups, not pictures" in report.lines(80)
+        assert str(report.accuracy).endswith(", 60 pictures in 30 groups)")
+
     def test_a_class_row_reads_as_in_the_documentation(self):
-        row = flowers().lines(80)[5]
+        row = flowers().lines(80)[6]
         one = flowers().per_class[0]
         assert row.split() == [
             "daisy",
@@ -286,7 +392,7 @@ class TestLines:
         ]
 
     def test_the_numbers_stand_under_each_other(self):
-        rows = flowers().lines(80)[5:]
+        rows = flowers().lines(80)[6:]
         assert len({row.index("%") for row in rows}) == 1
 
     def test_a_narrow_screen_gives_the_baseline_its_own_line(self):
@@ -322,7 +428,7 @@ class TestLines:
         report = measure(
             probs, labels, ("a" * 90, "b" * 90), baseline_class="a" * 90, conditions={}, seed=0
         )
-        assert report.lines(70)[6].endswith(".. 7")
+        assert [line for line in report.lines(70) if line.endswith(".. 7")]
 
 
 def test_measuring_imports_neither_matplotlib_nor_a_framework():

@@ -148,6 +148,10 @@ def test_a_list_is_trained_on_from_end_to_end(listed: Path, tmp_path: Path) -> N
     assert all(len(parts) == 1 for parts in of_group.values())
     again = fm.evaluate(run.folder)
     assert again.report.confusion == run.report.confusion
+    # Intervals count the days, not the pictures, and the run remembers which were of one day.
+    days = {row["group"] for row in used if row["split"] == "test"}
+    assert again.report.n_groups == run.report.n_groups == len(days) < run.report.n
+    assert again.report.accuracy == run.report.accuracy
     assert again.unread == ()
 
 

@@ -10,6 +10,7 @@ import pytest
 import fieldmark as fm
 from fieldmark import cli
 from fieldmark.config import read, to_toml
+from fieldmark.data import table
 from fieldmark.inference.predictor import Prediction
 from fieldmark.modalities import MODALITIES
 from fieldmark.workflow.measuring import Evaluation
@@ -54,7 +55,7 @@ def test_the_own_test_part_gives_the_runs_report_again(finished: Finished) -> No
 def test_the_resampled_intervals_are_the_runs_too(finished: Finished) -> None:
     """The run's seed was 3; another seed would resample other pictures."""
     found, told = fm.evaluate(finished.run.folder).report, finished.run.report
-    for name in ("log_loss", "macro_f1"):
+    for name in ("log_loss", "macro_f1", "balanced_accuracy", "brier", "auc"):
         one, other = getattr(found, name), getattr(told, name)
         assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=1e-6)
 
@@ -125,6 +126,38 @@ def test_of_ready_made_parts_only_the_test_part_is_measured(
     found = fm.evaluate(finished.run.folder, tmp_path / "parts")
     assert found.report.n == 12
     assert all("/test/" in Path(answer.file).as_posix() for _, answer in found.predictions)
+
+
+def test_copies_of_a_picture_count_once_in_the_intervals(
+    finished: Finished, others: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(others, tmp_path / "others"))
+    for file in sorted(folder.rglob("*.png")):
+        for number in range(4):
+            shutil.copy(file, file.with_name(f"{file.stem}-{number}.png"))
+    once = fm.evaluate(finished.run.folder, others).report
+    found = fm.evaluate(finished.run.folder, folder).report
+    assert (once.n, once.n_groups) == (30, None)
+    assert (found.n, found.n_groups) == (150, 30)
+    assert found.accuracy.value == once.accuracy.value
+    assert found.accuracy.low <= once.accuracy.low
+    assert found.accuracy.high >= once.accuracy.high
+
+
+def test_groups_of_a_data_set_count_in_the_intervals(finished: Finished, others: Path) -> None:
+    found = fm.evaluate(finished.run.folder, fm.load(others, groups=r"name:(\d)\D*$")).report
+    assert (found.n, found.n_groups) == (30, 10)
+
+
+def test_a_run_that_wrote_down_no_clusters_is_still_measured(
+    copied: Path, finished: Finished
+) -> None:
+    """So did older versions."""
+    rows = finished.rows("data.csv")
+    kept = [name for name in rows[0] if name != "cluster"]
+    lines = [[row[name] for name in kept] for row in rows]
+    (copied / "data.csv").write_text(table.written(kept, lines), encoding="utf-8")
+    assert fm.evaluate(copied).report.confusion == finished.run.report.confusion
 
 
 def test_one_class_alone_can_be_measured(finished: Finished, tmp_path: Path) -> None:

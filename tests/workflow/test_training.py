@@ -128,7 +128,9 @@ def test_the_data_folder_is_not_touched(finished: Finished) -> None:
 
 def test_used_and_left_out_are_everything_that_was_found(finished: Finished) -> None:
     rows = finished.rows("data.csv")
-    assert list(rows[0]) == ["path", "sha256", "label", "group", "split", "problem", "used"]
+    assert list(rows[0]) == [
+        *("path", "sha256", "label", "group", "split", "problem", "used", "cluster")
+    ]
     assert sorted(row["path"] for row in rows) == sorted(finished.before)
     used = [row for row in rows if row["used"] == "1"]
     assert len(used) == 3 * N_EACH

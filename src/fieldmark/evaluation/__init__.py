@@ -8,6 +8,7 @@ inside the functions of ``charts`` and ``page`` only, so that measuring costs ne
 reads a folder, opens a network or draws on a screen.
 
 To add a metric: write one function ``(probs, labels) -> float`` in ``metrics.py``, add it to
-``METRICS`` there, and hold it against scikit-learn in ``tests/evaluation/test_metrics.py``. To show
-it, give ``Report`` one more ``Measurement``: a bare float has no place in a report.
+``METRICS`` there, and hold it against scikit-learn in ``tests/evaluation/test_scikit_learn.py``. To
+show it, give it an interval in ``measures.py`` and ``Report`` one more ``Measurement``: a bare
+float has no place in a report.
 """

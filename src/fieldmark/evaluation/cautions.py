@@ -19,6 +19,8 @@ IMBALANCE: Final = 5
 """How many times more training pictures the largest class may have than the smallest."""
 BY_HEART: Final = 0.15
 """Training accuracy above validation accuracy at the epoch that was kept."""
+FEW_GROUPS: Final = 30
+"""Groups of test pictures that belong together; fewer say too little about how groups differ."""
 _NAMES_SHOWN = 5
 
 
@@ -45,6 +47,7 @@ def cautions(
         _not_better(report),
         _missing(report),
         _small_test(report),
+        _few_groups(report),
         _small_classes(report),
         _imbalance(counts),
         _by_heart(kept_epoch),
@@ -69,6 +72,15 @@ def _small_test(report: Report) -> str:
     return (
         f"The test part holds only {counted(report.n)}: "
         f"one picture more or less moves the accuracy by {100 / report.n:.1f} points."
+    )
+
+
+def _few_groups(report: Report) -> str:
+    if report.n_groups is None or report.n_groups >= FEW_GROUPS:
+        return ""
+    return (
+        f"The test pictures come in only {counted(report.n_groups, 'group')} that belong together; "
+        f"with fewer than {FEW_GROUPS} the intervals are unreliable."
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from fieldmark.evaluation.report import Measurement
+from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.template import bad_facts, reasons, template
 from fieldmark.evaluation.thumbnails import Picture, dealt
 

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from fieldmark.errors import UsageError
 from fieldmark.evaluation import metrics, paired
-from fieldmark.evaluation.intervals import bootstrap, nothing_to_measure, wilson
+from fieldmark.evaluation.intervals import nothing_to_measure, wilson
 from fieldmark.evaluation.report import Measurement
+from fieldmark.evaluation.resampling import mean_interval
 from fieldmark.rng import derive
 
 SCHEMA: Final = "fieldmark.comparison/1"
@@ -218,7 +219,7 @@ def compare_answers(
     -------
     Comparison
         Differences of accuracy with the interval of Agresti and Min, of log loss with a paired
-        percentile bootstrap of 2,000 resamples; where there are groups, both count whole groups.
+        BCa bootstrap of 2,000 resamples; where there are groups, both count whole groups.
 
     Raises
     ------
@@ -283,12 +284,12 @@ def _check(common: Common, entrants: Sequence[Entrant]) -> None:
 def _side(common: Common, each: Entrant, seed: int) -> Side:
     n = len(common.labels)
     n_right = int((each.answers == common.labels).sum())
-    low, high = bootstrap(each.losses, rng=derive(seed, "interval", "log loss"))
+    low, high = mean_interval(each.losses, common.groups, rng=derive(seed, "interval", "log loss"))
     loss = float(each.losses.mean())
     return Side(
         name=each.name,
         accuracy=Measurement("accuracy", n_right / n, *wilson(n_right, n), n),
-        log_loss=Measurement("log loss", loss, low, high, n, method="bootstrap", unit="nats"),
+        log_loss=Measurement("log loss", loss, low, high, n, method="BCa bootstrap", unit="nats"),
         model_id=each.model_id,
         n_only=each.n_only,
         n_learned=each.n_learned,

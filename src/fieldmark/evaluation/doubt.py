@@ -6,10 +6,9 @@ how many are called unknown, and whether the scores are what they say.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +16,8 @@ from fieldmark import rng
 from fieldmark.evaluation.calibration import Bin, Reliability, reliability, uncalibrated
 from fieldmark.evaluation.decision import Decision
 from fieldmark.evaluation.intervals import wilson
+from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.metrics import Labels, Probs, checked
-
-if TYPE_CHECKING:
-    from fieldmark.evaluation.report import Measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +60,9 @@ class Doubt:
         """
         error = fields["error"]
         return cls(
-            coverage=_measurement(fields["coverage"]),
-            error=_measurement(error) if error else None,
-            unknown=_measurement(fields["unknown"]),
+            coverage=Measurement.from_dict(fields["coverage"]),
+            error=Measurement.from_dict(error) if error else None,
+            unknown=Measurement.from_dict(fields["unknown"]),
             before=_reliability(fields["before"]),
             after=_reliability(fields["after"]),
             promise=str(fields["promise"]),
@@ -121,19 +118,7 @@ def measure_doubt(
 
 
 def _share(name: str, count: int, n: int) -> Measurement:
-    from fieldmark.evaluation.report import Measurement
-
     return Measurement(name, count / n, *wilson(count, n), n)
-
-
-def _measurement(fields: dict[str, Any]) -> Measurement:
-    from fieldmark.evaluation.report import Measurement
-
-    names = {each.name for each in dataclasses.fields(Measurement)}
-    found = Measurement(**{name: fields[name] for name in names if name in fields})
-    if not np.isfinite([found.value, found.low, found.high, found.n]).all():
-        raise ValueError(f"{found.name} is not a finite number")
-    return found
 
 
 def _reliability(fields: dict[str, Any]) -> Reliability:

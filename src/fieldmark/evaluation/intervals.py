@@ -1,16 +1,16 @@
-"""How far a number measured on a few examples may lie from the truth.
+"""How far a share counted on a few examples may lie from the truth, in closed form.
 
-Pure: arrays and counts in, two numbers out; randomness is the generator that is passed in. Memory
-stays at a few times the examples' own, whatever the number of resamples.
-
-Not here: intervals that correct for bias and skew (BCa), and resampling of whole groups. Both
-intervals below treat examples as independent, so they are too narrow where examples come in groups.
+Pure: counts in, two numbers out. Where examples come in groups (frames of one film, pictures of one
+patient), n examples tell less than n: :func:`effective_n` says how many independent ones they are
+worth, and Wilson's interval is taken for that number. It is preferred to resampling the groups for
+shares because it stays honest near 0 and 100 %, where resamples hold too few errors to vary; the
+coverage of both is measured by ``benchmarks/coverage.py``. What is no share is resampled, in
+``resampling.py``.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
@@ -18,11 +18,8 @@ from numpy.typing import NDArray
 
 from fieldmark.errors import DataError, UsageError
 
-Statistic = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""From resamples of shape (n_resamples, n) to one number each, shape (n_resamples,)."""
-
-_MAX_NUMBERS = 2_000_000
-"""Held at once while resampling: 16 MB of indices and as much of values."""
+_PRIOR_ERRORS = 2.0
+"""Answers' worth of belief that groups are right or wrong as a whole, until answers say more."""
 
 
 def wilson(n_correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
@@ -60,21 +57,144 @@ def wilson(n_correct: int, n: int, level: float = 0.95) -> tuple[float, float]:
     >>> round(low, 3), round(high, 3)
     (0.888, 0.978)
     """
-    _check(n, level)
+    check_interval(n, level)
     if not 0 <= n_correct <= n:
         raise UsageError(
             f"{n_correct} correct of {n} is not a share.",
             code="interval",
             hint="count the correct ones among the n examples",
         )
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    rate = n_correct / n
+    return wilson_rate(n_correct / n, n, level)
+
+
+def wilson_rate(rate: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Bound a share in [0, 1] that is worth ``n`` independent examples; n need not be whole.
+
+    Examples
+    --------
+    >>> low, high = wilson_rate(0.95, 40.0)
+    >>> round(low, 3), round(high, 3)
+    (0.835, 0.986)
+    """
+    z = normal_quantile(0.5 + level / 2)
     middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     # Exactly 0 and 1 at the ends, where rounding would leave 1e-17.
-    low = 0.0 if n_correct == 0 else max(0.0, middle - half)
-    high = 1.0 if n_correct == n else min(1.0, middle + half)
+    low = 0.0 if rate == 0 else max(0.0, min(rate, middle - half))
+    high = 1.0 if rate == 1 else min(1.0, max(rate, middle + half))
     return (low, high)
+
+
+def effective_n(right: NDArray[np.bool_], groups: NDArray[np.int64], level: float = 0.95) -> float:
+    """Say how many independent examples a share is worth whose examples come in groups.
+
+    The design effect is how many times more the share varies from one draw of groups to the next
+    than from one draw of single examples. It is estimated from how unequal the groups are. A few
+    wrong answers tell little about that, so with fewer than a handful it is drawn towards that of
+    groups that are right or wrong as a whole, and without one it is exactly that: all right, in 12
+    groups of equal size, is worth 12 examples. Few groups estimate it badly, for which Student's t
+    makes up.
+
+    Parameters
+    ----------
+    right : bool array of shape (n,)
+        Whether each answer counts.
+    groups : int array of shape (n,)
+        Equal numbers: drawn together.
+    level : float, default=0.95
+        Of the interval it is for.
+
+    Returns
+    -------
+    float
+        In (0, n]; n itself where every example is its own group.
+
+    References
+    ----------
+    E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with small expected number
+    of positive counts estimated from survey data", Survey Methodology 1998, pages 193-201. Franco,
+    Little, Louis and Slud, Journal of Survey Statistics and Methodology 2019.
+
+    Examples
+    --------
+    >>> right = np.array([True, True, False, False] * 25)
+    >>> effective_n(right, np.arange(100))
+    100.0
+    >>> round(effective_n(right, np.arange(100) // 2), 1)
+    47.1
+    """
+    n = len(right)
+    check_interval(n, level)
+    _, number = np.unique(groups, return_inverse=True)
+    sizes = np.bincount(number).astype(np.float64)
+    if len(sizes) == n:
+        return float(n)
+    largest = float(np.square(sizes).sum() / n)
+    n_groups, n_right = len(sizes), int(right.sum())
+    if n_groups == 1:
+        return 1.0
+    few = min(n_right, n - n_right)
+    if not few:
+        return n / largest
+    rate = n_right / n
+    apart = np.bincount(number, weights=right) - rate * sizes
+    spread = float(np.square(apart).sum()) * n_groups / (n_groups - 1)
+    seen = max(1.0, spread / (n * rate * (1 - rate)))
+    effect = (few * seen + _PRIOR_ERRORS * largest) / (few + _PRIOR_ERRORS)
+    return n / effect * _known(n_groups, level)
+
+
+def _known(n_groups: int, level: float) -> float:
+    """Return what Student's t takes from the worth of groups whose spread had to be estimated."""
+    share = 0.5 + level / 2
+    ratio: float = normal_quantile(share) / student_quantile(share, n_groups - 1)
+    return ratio**2
+
+
+def kish_n(sizes: NDArray[np.number]) -> float:
+    """Return how many equal groups are worth as much as groups of these sizes.
+
+    References
+    ----------
+    L. Kish, "Survey Sampling", 1965, section 8.2.
+
+    Examples
+    --------
+    >>> kish_n(np.array([5, 5, 5])), kish_n(np.array([8, 1, 1])) < 1.6
+    (3.0, True)
+    """
+    return float(sizes.sum() ** 2 / np.square(sizes).sum())
+
+
+def normal_quantile(share: float) -> float:
+    """Return the standard normal's quantile of a share in (0, 1)."""
+    return NormalDist().inv_cdf(share)
+
+
+def student_quantile(share: float, freedom: int) -> float:
+    """Return Student's t's quantile: exact for 1 and 2 degrees of freedom, else within 0.5 %.
+
+    References
+    ----------
+    Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.5.
+
+    Examples
+    --------
+    >>> round(student_quantile(0.975, 2), 3), round(student_quantile(0.975, 10), 2)
+    (4.303, 2.23)
+    """
+    if freedom == 1:
+        return math.tan(math.pi * (share - 0.5))
+    if freedom == 2:
+        return (2 * share - 1) / math.sqrt(2 * share * (1 - share))
+    z = normal_quantile(share)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + math.fsum(term / freedom**power for power, term in enumerate(terms, start=1))
 
 
 def paired_difference(
@@ -117,131 +237,22 @@ def paired_difference(
     >>> round(low, 4), round(high, 4)
     (-0.0037, 0.0197)
     """
-    _check(n, level)
+    check_interval(n, level)
     if min(n_lost, n_gained) < 0 or n_lost + n_gained > n:
         raise UsageError(
             f"{n_lost} lost and {n_gained} gained are not among {n}.",
             code="interval",
             hint="count the examples that only one of the two has right",
         )
-    z = NormalDist().inv_cdf(0.5 + level / 2)
+    z = normal_quantile(0.5 + level / 2)
     size, apart, both = n + 2, n_lost - n_gained, n_lost + n_gained + 1
     middle = apart / size
     half = z * math.sqrt(both - apart * apart / size) / size
     return (max(-1.0, middle - half), min(1.0, middle + half))
 
 
-def row_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Average each row: the statistic that :func:`bootstrap` uses unless told otherwise."""
-    means: NDArray[np.float64] = values.mean(axis=-1)
-    return means
-
-
-def bootstrap(
-    values: NDArray[np.float64],
-    statistic: Statistic = row_means,
-    *,
-    rng: np.random.Generator,
-    n_resamples: int = 2000,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """Bound a statistic of examples by drawing the same number of them again and again.
-
-    Parameters
-    ----------
-    values : float array of shape (n,)
-        One number per example, for instance its loss.
-    statistic : callable, default=row_means
-        From (m, n) resampled values to (m,) numbers; called for a few rows at a time.
-    rng : numpy.random.Generator
-        From ``fieldmark.rng.derive``; the same generator gives the same interval.
-    n_resamples : int, default=2000
-        At least 1.
-    level : float, default=0.95
-        In (0, 1).
-
-    Returns
-    -------
-    tuple of float
-        The percentile interval, in the statistic's own unit.
-
-    Raises
-    ------
-    DataError
-        With code ``nothing-to-measure`` when there are no values.
-
-    References
-    ----------
-    Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, section 13.3.
-
-    Examples
-    --------
-    >>> low, high = bootstrap(np.arange(100.0), rng=np.random.default_rng(0))
-    >>> bool(low < 49.5 < high)
-    True
-    """
-    flat = np.asarray(values, dtype=np.float64).ravel()
-    _check(flat.size, level)
-
-    def draw(n_rows: int) -> NDArray[np.float64]:
-        return statistic(flat[rng.integers(0, flat.size, size=(n_rows, flat.size))])
-
-    return _percentiles(draw, flat.size, n_resamples, level)
-
-
-def bootstrap_confusion(
-    confusion: NDArray[np.int64],
-    statistic: Statistic,
-    *,
-    rng: np.random.Generator,
-    n_resamples: int = 2000,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """Bound a statistic that needs nothing but the confusion matrix, such as macro F1.
-
-    Drawing n examples again and counting them is drawing the counts from a multinomial
-    distribution; that takes a fraction of the time and of the memory.
-
-    Parameters
-    ----------
-    confusion : int array of shape (n_classes, n_classes)
-        Rows are the true classes.
-    statistic : callable
-        From (m, n_classes, n_classes) counts to (m,) numbers.
-    rng, n_resamples, level
-        As in :func:`bootstrap`.
-
-    Returns
-    -------
-    tuple of float
-        The percentile interval.
-    """
-    counts = np.asarray(confusion, dtype=np.int64)
-    n = int(counts.sum())
-    _check(n, level)
-    used = np.flatnonzero(counts)
-    shares = counts.ravel()[used] / n
-
-    def draw(n_rows: int) -> NDArray[np.float64]:
-        resampled = np.zeros((n_rows, counts.size))
-        resampled[:, used] = rng.multinomial(n, shares, size=n_rows)
-        return statistic(resampled.reshape(n_rows, *counts.shape))
-
-    return _percentiles(draw, counts.size, n_resamples, level)
-
-
-def _percentiles(
-    draw: Callable[[int], NDArray[np.float64]], row_size: int, n_resamples: int, level: float
-) -> tuple[float, float]:
-    n_rows = max(1, _MAX_NUMBERS // row_size)
-    found = np.concatenate(
-        [draw(min(n_rows, n_resamples - start)) for start in range(0, n_resamples, n_rows)]
-    )
-    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
-    return (float(low), float(high))
-
-
-def _check(n: float, level: float) -> None:
+def check_interval(n: float, level: float) -> None:
+    """Refuse an interval of nothing, or of a level that is none."""
     if n < 1:
         raise nothing_to_measure()
     if not 0 < level < 1:

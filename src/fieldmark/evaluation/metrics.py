@@ -1,8 +1,8 @@
 """How often the network is right, in the ways that are worth knowing.
 
-Pure NumPy. Every metric is ``(probs, labels) -> float``. Those that only need to know which class
-was taken for which also come as ``..._of(confusions)``, which accepts many matrices at once so that
-their interval can be resampled. All agree with scikit-learn to 1e-12.
+Pure NumPy. Every metric is ``(probs, labels) -> float``. Those that only need to know how often
+each class occurred, was named and was right also come as ``..._of(tallies)``, which accepts many at
+once so that their interval can be resampled. All agree with scikit-learn to 1e-12.
 
 Classes that do not occur among the labels have no recall and no F1, so the averages leave them out
 instead of counting them as 0.
@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.errors import UsageError
-from fieldmark.evaluation.intervals import nothing_to_measure, wilson
+from fieldmark.evaluation.auc import Areas
+from fieldmark.evaluation.intervals import nothing_to_measure
 
 Probs = NDArray[np.floating[Any]]
 Labels = NDArray[np.integer[Any]]
@@ -36,20 +37,6 @@ class Rate:
     high: float
     n: int
     """Of how many."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClassRates:
-    """What one row and one column of a confusion matrix say about one class."""
-
-    n: int
-    """Examples of this class."""
-    recall: Rate | None
-    """Of the examples of this class, how many were recognised; None if there are none."""
-    precision: Rate | None
-    """Of the answers that named this class, how many were right; None if there were none."""
-    mistaken_for: tuple[int, int] | None
-    """The class it was most often wrongly taken for, and how often; None if never."""
 
 
 def checked(probs: Probs, labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -134,7 +121,11 @@ def losses(probs: Probs, labels: Labels) -> NDArray[np.float64]:
         In nats, in [0, 36.05]: probabilities below 2.2e-16 count as that, as in scikit-learn.
     """
     scores, truth = checked(probs, labels)
-    given = scores[np.arange(len(truth)), truth]
+    return loss_if(scores[np.arange(len(truth)), truth])
+
+
+def loss_if(given: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the same, had the truth been the class that was given this probability."""
     surprise: NDArray[np.float64] = -np.log(np.clip(given, np.finfo(np.float64).eps, 1.0))
     return surprise + 0.0  # turns -0.0 into 0.0
 
@@ -169,7 +160,7 @@ def balanced_accuracy(probs: Probs, labels: Labels) -> float:
     ----------
     Brodersen et al., "The balanced accuracy and its posterior distribution", ICPR 2010.
     """
-    return float(balanced_accuracy_of(_counts(probs, labels)))
+    return float(balanced_accuracy_of(_tallies(probs, labels)))
 
 
 def macro_f1(probs: Probs, labels: Labels) -> float:
@@ -177,66 +168,124 @@ def macro_f1(probs: Probs, labels: Labels) -> float:
 
     Equals scikit-learn's ``f1_score(..., labels=np.unique(labels), average="macro")``.
     """
-    return float(macro_f1_of(_counts(probs, labels)))
+    return float(macro_f1_of(_tallies(probs, labels)))
 
 
-def balanced_accuracy_of(confusions: NDArray[Any]) -> NDArray[np.float64]:
-    """Compute the same from counts of shape (..., n_classes, n_classes)."""
-    right = np.diagonal(confusions, axis1=-2, axis2=-1)
-    n_true = confusions.sum(axis=-1)
-    return _mean_over_present(right / np.maximum(n_true, 1), n_true)
+def tallies(labels: Labels, predicted: Labels, n_classes: int) -> NDArray[np.float64]:
+    """Write each example as what it adds to the counts of each class.
 
-
-def macro_f1_of(confusions: NDArray[Any]) -> NDArray[np.float64]:
-    """Compute the same from counts of shape (..., n_classes, n_classes)."""
-    right = np.diagonal(confusions, axis1=-2, axis2=-1)
-    n_true = confusions.sum(axis=-1)
-    n_named = confusions.sum(axis=-2)
-    return _mean_over_present(2 * right / np.maximum(n_true + n_named, 1), n_true)
-
-
-def per_class(counts: NDArray[np.int64], level: float = 0.95) -> tuple[ClassRates, ...]:
-    """Read recall, precision and the commonest mistake of every class from a confusion matrix.
-
-    Parameters
-    ----------
-    counts : int array of shape (n_classes, n_classes)
-        From :func:`confusion`.
-    level : float, default=0.95
-        Of the Wilson intervals.
+    Returns
+    -------
+    float64 array of shape (n_examples, 3 * n_classes)
+        Ones in three places: of the class, right and of the class, named so. Sums over examples are
+        what :func:`balanced_accuracy_of` and :func:`macro_f1_of` take.
 
     Examples
     --------
-    >>> cat, dog = per_class(np.array([[3, 1], [0, 4]]))
-    >>> cat.recall.value, cat.precision.value, cat.mistaken_for
-    (0.75, 1.0, (1, 1))
+    >>> tallies(np.array([0, 0]), np.array([0, 1]), 2).sum(axis=0).tolist()
+    [2.0, 0.0, 1.0, 0.0, 1.0, 1.0]
     """
-    wrong = counts.copy()
-    np.fill_diagonal(wrong, 0)
-    found = []
-    for index in range(len(counts)):
-        n_correct = int(counts[index, index])
-        n_true, n_named = int(counts[index].sum()), int(counts[:, index].sum())
-        worst = int(wrong[index].argmax())
-        n_worst = int(wrong[index, worst])
-        found.append(
-            ClassRates(
-                n=n_true,
-                recall=_rate(n_correct, n_true, level),
-                precision=_rate(n_correct, n_named, level),
-                mistaken_for=(worst, n_worst) if n_worst else None,
-            )
-        )
-    return tuple(found)
+    rows = np.zeros((len(labels), 3 * n_classes))
+    at = np.arange(len(labels))
+    rows[at, labels] = 1
+    rows[at, n_classes + labels] = labels == predicted
+    rows[at, 2 * n_classes + predicted] = 1
+    return rows
 
 
-def _rate(n_correct: int, n: int, level: float) -> Rate | None:
-    return Rate(n_correct / n, *wilson(n_correct, n, level), n) if n else None
+def balanced_accuracy_of(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the same from sums of :func:`tallies`, shape (..., 3 * n_classes)."""
+    n_true, right, _ = np.split(sums, 3, axis=-1)
+    return _mean_over_present(right / np.maximum(n_true, 1), n_true)
 
 
-def _counts(probs: Probs, labels: Labels) -> NDArray[np.int64]:
+def macro_f1_of(sums: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the same from sums of :func:`tallies`, shape (..., 3 * n_classes)."""
+    n_true, right, n_named = np.split(sums, 3, axis=-1)
+    return _mean_over_present(2 * right / np.maximum(n_true + n_named, 1), n_true)
+
+
+def briers(probs: Probs, labels: Labels) -> NDArray[np.float64]:
+    """Penalise each example for the squared distance of its scores from the truth, halved.
+
+    Returns
+    -------
+    float64 array of shape (n_examples,)
+        In [0, 1]. With two classes, the squared error of either probability.
+    """
     scores, truth = checked(probs, labels)
-    return confusion(truth, scores.argmax(axis=1), scores.shape[1])
+    given = scores[np.arange(len(truth)), truth]
+    return brier_if(scores, given)
+
+
+def brier_if(scores: NDArray[np.float64], given: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the same, had the truth been the class that was given this probability."""
+    rest = np.maximum(np.square(scores).sum(axis=1) - np.square(given), 0.0)
+    each: NDArray[np.float64] = (np.square(1 - given) + rest) / 2
+    return each
+
+
+def brier(probs: Probs, labels: Labels) -> float:
+    """Average :func:`briers`, in [0, 1]; rewards honest probabilities, 0 is perfect.
+
+    Equals scikit-learn's ``brier_score_loss(..., scale_by_half=True)`` for any number of classes.
+
+    References
+    ----------
+    G. W. Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather
+    Review 1950, pages 1-3; his sum over the classes, divided by its largest value.
+
+    Examples
+    --------
+    >>> brier(np.array([[0.5, 0.5], [0.0, 1.0]]), np.array([0, 1]))
+    0.125
+    """
+    return float(briers(probs, labels).mean())
+
+
+def in_top(probs: Probs, labels: Labels, k: int) -> NDArray[np.bool_]:
+    """Say of each example whether its label is among its ``k`` highest scores.
+
+    Of equal scores the first class is the higher one, as in :func:`accuracy`.
+    """
+    scores, truth = checked(probs, labels)
+    given = scores[np.arange(len(truth)), truth][:, None]
+    earlier = np.arange(scores.shape[1])[None] < truth[:, None]
+    ahead = ((scores > given) | ((scores == given) & earlier)).sum(axis=1)
+    found: NDArray[np.bool_] = ahead < k
+    return found
+
+
+def top_k(probs: Probs, labels: Labels, k: int = 5) -> float:
+    """Share of examples whose label is among the ``k`` highest scores, in [0, 1].
+
+    Examples
+    --------
+    >>> top_k(np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]]), np.array([1, 2]), k=2)
+    0.5
+    """
+    return float(in_top(probs, labels, k).mean())
+
+
+def macro_auc(probs: Probs, labels: Labels) -> float:
+    """Average, over the classes that occur, of the area under each one's ROC curve, in [0, 1].
+
+    Each class against the rest, every class counting the same. With all classes present it equals
+    scikit-learn's ``roc_auc_score(..., multi_class="ovr", average="macro")``. Not a number when
+    only one class occurs: there is nothing to put in order.
+
+    Examples
+    --------
+    >>> macro_auc(np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3]]), np.array([0, 1, 1]))
+    1.0
+    """
+    return Areas(*checked(probs, labels)).value
+
+
+def _tallies(probs: Probs, labels: Labels) -> NDArray[np.float64]:
+    scores, truth = checked(probs, labels)
+    rows = tallies(truth, scores.argmax(axis=1), scores.shape[1])
+    return np.asarray(rows.sum(axis=0), np.float64)
 
 
 def _mean_over_present(
@@ -252,5 +301,7 @@ METRICS: Final[dict[str, Callable[[Probs, Labels], float]]] = {
     "balanced accuracy": balanced_accuracy,
     "macro F1": macro_f1,
     "log loss": log_loss,
+    "Brier": brier,
+    "macro AUC": macro_auc,
 }
 """Every metric by the name people see, in the order shown."""

@@ -13,68 +13,21 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark import rng
 from fieldmark.errors import DataError, UsageError
-from fieldmark.evaluation import metrics
+from fieldmark.evaluation import measures, metrics
 from fieldmark.evaluation.doubt import Doubt
-from fieldmark.evaluation.intervals import bootstrap, bootstrap_confusion, wilson
-from fieldmark.evaluation.wording import clip, columns, counted, pad, percent, printable
+from fieldmark.evaluation.measurement import Measurement as Measurement
+from fieldmark.evaluation.measurement import maybe_int
+from fieldmark.evaluation.resampling import Resampling
+from fieldmark.evaluation.wording import clip, columns, counted, pad, printable
 
 SCHEMA: Final = "fieldmark.report/1"
-
-
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """A number with its doubt.
-
-    Examples
-    --------
-    >>> print(Measurement("accuracy", 0.7461, 0.711, 0.778, 646))
-    accuracy 74.6 % (71.1 to 77.8, 646 pictures)
-    """
-
-    name: str
-    value: float
-    low: float
-    """The interval's ends, in the unit of ``value``."""
-    high: float
-    n: int
-    """Examples behind it."""
-    level: float = 0.95
-    """Share of such intervals that hold the truth."""
-    method: str = "Wilson"
-    """How the interval was made: ``Wilson`` or ``bootstrap``."""
-    unit: str = "fraction"
-    """``fraction`` is shown as a percentage, ``nats`` and ``score`` as they are."""
-
-    @property
-    def text(self) -> str:
-        """The value alone, as people read it: ``74.6 %`` or ``0.741``."""
-        return percent(self.value) if self.unit == "fraction" else f"{self.value:.3f}"
-
-    @property
-    def interval(self) -> str:
-        """The interval as people read it, without a unit: ``71.1 to 77.8``."""
-        low, high = self._ends()
-        return f"{low} to {high}"
-
-    @property
-    def short_interval(self) -> str:
-        """The same for narrow tables: ``71.1-77.8``."""
-        return "-".join(self._ends())
-
-    def _ends(self) -> tuple[str, str]:
-        if self.unit == "fraction":
-            return (f"{100 * self.low:.1f}", f"{100 * self.high:.1f}")
-        return (f"{self.low:.3f}", f"{self.high:.3f}")
-
-    def __str__(self) -> str:
-        return f"{printable(self.name)} {self.text} ({self.interval}, {counted(self.n)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +68,16 @@ class Report:
     n: int
     """Test examples."""
     conditions: dict[str, str]
+    balanced_accuracy: Measurement | None = None
+    """Average recall of the classes that have test examples; None in reports of older versions."""
+    brier: Measurement | None = None
+    """Halved squared distance of the scores from the truth, in [0, 1]; smaller is better."""
+    auc: Measurement | None = None
+    """Average area under each class's ROC curve; None too where only one class occurs."""
+    top_k: Measurement | None = None
+    """How often the label is among the five highest scores; None with five classes or fewer."""
+    n_groups: int | None = None
+    """Groups of test examples that belong together; None where each stands alone."""
     doubt: Doubt | None = None
     """Decisions and calibration; None: the model file decides nothing."""
 
@@ -153,16 +116,21 @@ class Report:
         try:
             return cls(
                 classes=_names(fields["classes"]),
-                accuracy=_measurement(fields["accuracy"]),
-                log_loss=_measurement(fields["log_loss"]),
-                macro_f1=_measurement(fields["macro_f1"]),
-                baseline=_measurement(fields["baseline"]),
+                accuracy=Measurement.from_dict(fields["accuracy"]),
+                log_loss=Measurement.from_dict(fields["log_loss"]),
+                macro_f1=Measurement.from_dict(fields["macro_f1"]),
+                baseline=Measurement.from_dict(fields["baseline"]),
                 baseline_class=str(fields["baseline_class"]),
                 per_class=tuple(_class_result(found) for found in fields["per_class"]),
                 confusion=tuple(tuple(int(n) for n in row) for row in fields["confusion"]),
                 missing_classes=_names(fields["missing_classes"]),
                 n=int(fields["n"]),
                 conditions=dict(fields["conditions"]),
+                balanced_accuracy=_optional(fields.get("balanced_accuracy")),
+                brier=_optional(fields.get("brier")),
+                auc=_optional(fields.get("auc")),
+                top_k=_optional(fields.get("top_k")),
+                n_groups=maybe_int(fields.get("n_groups")),
                 doubt=Doubt.from_dict(fields["doubt"]) if fields.get("doubt") else None,
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -178,16 +146,28 @@ class Report:
         return [clip(line, max(1, width)).rstrip() for line in texts]
 
     def _head(self, width: int) -> list[str]:
-        rows = [
-            f"  {found.name:<12}  {found.text:<7}  ({found.interval})"
-            for found in (self.accuracy, self.macro_f1, self.log_loss)
-        ]
+        """Two columns where they fit: what counts answers, and what stands beside it."""
+        left = [("accuracy", self.accuracy), ("balanced", self.balanced_accuracy)]
+        left += [("log loss", self.log_loss)]
+        right = [("macro F1", self.macro_f1), ("Brier", self.brier)]
+        if self.top_k is None:
+            left.append(("AUC", self.auc))
+        else:
+            left.append((f"top {measures.TOP}", self.top_k))
+            right.append(("AUC", self.auc))
+        rows = [f"  {name:<12}  {one.text:<7}  ({one.interval})" for name, one in left if one]
+        beside = [f"{name:<8}  {one.text}  ({one.interval})" for name, one in right if one]
         simple = f'always "{printable(self.baseline_class)}": {self.baseline.text}'
-        if len(rows[0]) + 6 + len(simple) <= width:
-            rows[0] += "      " + simple
+        wide = max(map(len, rows)) + 4
+        if wide + max(map(columns, (simple, *beside))) <= width:
+            cells = zip_longest(rows, (simple, *beside), fillvalue="")
+            rows = [f"{one:<{wide}}{other}" for one, other in cells]
         else:
             name = clip(printable(self.baseline_class), max(8, width - 32))
             rows.insert(1, f'  always "{name}": {self.baseline.text}  ({self.baseline.interval})')
+            rows += [f"  {name:<12}  {one.text:<7}  ({one.interval})" for name, one in right if one]
+        if self.n_groups is not None:
+            rows.append(f"  the intervals count {counted(self.n_groups, 'group')}, not pictures")
         return rows
 
     def _table(self, width: int) -> list[str]:
@@ -216,7 +196,7 @@ def measure(
     *,
     baseline_class: str,
     conditions: dict[str, str],
-    seed: int,
+    seed: int | Resampling,
 ) -> Report:
     """Measure a network's scores on examples it never saw.
 
@@ -232,14 +212,15 @@ def measure(
         The most frequent class of the training part.
     conditions : dict of str to str
         What the numbers depend on, for people: part, versions, threads.
-    seed : int
-        Of the resampling; the same seed gives the same intervals.
+    seed : int or Resampling
+        Of the resampling; the same seed gives the same intervals. A :class:`Resampling` says too
+        which examples belong together: every interval then counts groups.
 
     Returns
     -------
     Report
-        Accuracy and per-class rates with Wilson intervals; log loss and macro F1 with percentile
-        bootstrap intervals of 2,000 resamples.
+        Shares with Wilson intervals; averages over classes, losses and AUC with BCa bootstrap
+        intervals of 2,000 resamples. ``measures.py`` says how each is made.
 
     Raises
     ------
@@ -256,77 +237,64 @@ def measure(
     >>> print(report.accuracy)
     accuracy 66.7 % (20.8 to 93.9, 3 pictures)
     """
-    scores, truth = metrics.checked(probs, labels)
-    if len(classes) != scores.shape[1] or baseline_class not in classes:
+    drawn = seed if isinstance(seed, Resampling) else Resampling(seed)
+    sample = measures.Sample.of(probs, labels, drawn)
+    if len(classes) != sample.scores.shape[1] or baseline_class not in classes:
         raise UsageError(
             f"{len(classes)} classes and the baseline {baseline_class!r} were given for "
-            f"{scores.shape[1]} columns of scores.",
+            f"{sample.scores.shape[1]} columns of scores.",
             code="bad-scores",
             hint="pass one class name per column, and one of them as the baseline",
         )
-    n = len(truth)
-    counts = metrics.confusion(truth, scores.argmax(axis=1), len(classes))
-    found = metrics.per_class(counts)
+    return _reported(sample, tuple(classes), baseline_class, dict(conditions))
+
+
+def _reported(
+    sample: measures.Sample,
+    classes: tuple[str, ...],
+    baseline_class: str,
+    conditions: dict[str, str],
+) -> Report:
+    counts = metrics.confusion(sample.truth, sample.predicted, len(classes))
+    n_each = counts.sum(axis=1)
+    named = metrics.in_top(sample.scores, sample.truth, measures.TOP)
     return Report(
-        classes=tuple(classes),
-        accuracy=_counted("accuracy", int(np.trace(counts)), n),
-        log_loss=_log_loss(scores, truth, seed),
-        macro_f1=_macro_f1(counts, seed),
-        baseline=_counted("baseline", found[classes.index(baseline_class)].n, n),
+        classes=classes,
+        accuracy=measures.share("accuracy", sample, sample.right),
+        log_loss=measures.log_loss(sample),
+        macro_f1=measures.macro_f1(sample),
+        baseline=measures.share("baseline", sample, sample.truth == classes.index(baseline_class)),
         baseline_class=baseline_class,
         per_class=tuple(
-            _described(name, rates, classes)
-            for name, rates in zip(classes, found, strict=True)
-            if rates.n
+            _class_measured(sample, at, classes, counts[at]) for at, n in enumerate(n_each) if n
         ),
         confusion=tuple(tuple(int(cell) for cell in row) for row in counts),
-        missing_classes=tuple(
-            name for name, rates in zip(classes, found, strict=True) if not rates.n
-        ),
-        n=n,
-        conditions=dict(conditions),
+        missing_classes=tuple(name for name, n in zip(classes, n_each, strict=True) if not n),
+        n=sample.n,
+        conditions=conditions,
+        balanced_accuracy=measures.balanced_accuracy(sample),
+        brier=measures.brier(sample),
+        auc=measures.auc(sample),
+        top_k=measures.share(f"top-{measures.TOP} accuracy", sample, named)
+        if len(classes) > measures.TOP
+        else None,
+        n_groups=sample.n_groups,
     )
 
 
-def _counted(name: str, n_correct: int, n: int) -> Measurement:
-    return Measurement(name, n_correct / n, *wilson(n_correct, n), n)
-
-
-def _log_loss(scores: metrics.Probs, truth: metrics.Labels, seed: int) -> Measurement:
-    each = metrics.losses(scores, truth)
-    low, high = bootstrap(each, rng=rng.derive(seed, "interval", "log loss"))
-    return Measurement(
-        "log loss", float(each.mean()), low, high, len(each), method="bootstrap", unit="nats"
-    )
-
-
-def _macro_f1(counts: NDArray[np.int64], seed: int) -> Measurement:
-    value = float(metrics.macro_f1_of(counts))
-    low, high = bootstrap_confusion(
-        counts, metrics.macro_f1_of, rng=rng.derive(seed, "interval", "macro F1")
-    )
-    n = int(counts.sum())
-    return Measurement("macro F1", value, low, high, n, method="bootstrap", unit="score")
-
-
-def _described(name: str, rates: metrics.ClassRates, classes: tuple[str, ...]) -> ClassResult:
-    def named(kind: str, rate: metrics.Rate | None) -> Measurement | None:
-        return Measurement(kind, rate.value, rate.low, rate.high, rate.n) if rate else None
-
-    recall = named("recall", rates.recall)
-    if recall is None:
-        raise UsageError(
-            f"Class {name!r} has no examples to describe.",
-            code="bad-scores",
-            hint="describe only classes that have test examples",
-        )
-    other = rates.mistaken_for
+def _class_measured(
+    sample: measures.Sample, at: int, classes: tuple[str, ...], row: NDArray[np.int64]
+) -> ClassResult:
+    """Describe one class that has examples; ``row`` is its row of the confusion matrix."""
+    own, named = sample.truth == at, sample.predicted == at
+    wrong = np.where(np.arange(len(row)) == at, 0, row)
+    worst = int(wrong.argmax())
     return ClassResult(
-        name=name,
-        n=rates.n,
-        recall=recall,
-        precision=named("precision", rates.precision),
-        mistaken_for=(classes[other[0]], other[1]) if other else None,
+        name=classes[at],
+        n=int(row.sum()),
+        recall=measures.share("recall", sample, sample.right, own),
+        precision=measures.share("precision", sample, sample.right, named) if named.any() else None,
+        mistaken_for=(classes[worst], int(wrong[worst])) if wrong[worst] else None,
     )
 
 
@@ -342,20 +310,8 @@ def _mistake_columns(found: ClassResult) -> int:
     return columns(printable(name)) + len(f" {n}")
 
 
-def _measurement(fields: dict[str, Any]) -> Measurement:
-    found = Measurement(
-        name=str(fields["name"]),
-        value=float(fields["value"]),
-        low=float(fields["low"]),
-        high=float(fields["high"]),
-        n=int(fields["n"]),
-        level=float(fields["level"]),
-        method=str(fields["method"]),
-        unit=str(fields["unit"]),
-    )
-    if not np.isfinite([found.value, found.low, found.high]).all():
-        raise ValueError(f"{found.name} is not a finite number")
-    return found
+def _optional(fields: dict[str, Any] | None) -> Measurement | None:
+    return None if fields is None else Measurement.from_dict(fields)
 
 
 def _names(listed: list[str]) -> tuple[str, ...]:
@@ -370,8 +326,8 @@ def _class_result(fields: dict[str, Any]) -> ClassResult:
     return ClassResult(
         name=str(fields["name"]),
         n=int(fields["n"]),
-        recall=_measurement(fields["recall"]),
-        precision=_measurement(precision) if precision else None,
+        recall=Measurement.from_dict(fields["recall"]),
+        precision=Measurement.from_dict(precision) if precision else None,
         mistaken_for=(str(other[0]), int(other[1])) if other else None,
     )
 

@@ -3,7 +3,7 @@
 Pure NumPy. Features are brought to length 1; the distance is Mahalanobis' to the nearest class mean
 with one covariance for all classes, of which only the main directions are kept and the rest counts
 as equally wide. That is a shrunken covariance in a few hundred kilobytes. Measured against the
-highest score, energy and nearest neighbours: ``docs/decisions/013-decisions.md``.
+highest score, energy and nearest neighbours: ``docs/decisions/014-decisions.md``.
 """
 
 from __future__ import annotations

@@ -111,11 +111,12 @@ def _int8(facts: RunFacts) -> dict[str, Any]:
 
 def _data_csv(manifest: Manifest) -> str:
     rows: list[list[Any]] = [
-        [each.path, each.sha256, each.label, each.group, each.split or "", "", 1]
+        [each.path, each.sha256, each.label, each.group, each.split or "", "", 1, each.cluster]
         for each in manifest.examples
     ]
-    rows += [[each.path, "", "", "", "", each.code, 0] for each in manifest.left_out]
-    return written(["path", "sha256", "label", "group", "split", "problem", "used"], rows)
+    rows += [[each.path, "", "", "", "", each.code, 0, ""] for each in manifest.left_out]
+    header = ["path", "sha256", "label", "group", "split", "problem", "used", "cluster"]
+    return written(header, rows)
 
 
 def _predictions_csv(facts: RunFacts, scores: NDArray[np.float32]) -> str:

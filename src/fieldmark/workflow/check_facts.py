@@ -20,7 +20,7 @@ from fieldmark.evaluation.check_page import (
     Section,
     Shown,
 )
-from fieldmark.evaluation.report import Measurement
+from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.thumbnails import Picture
 from fieldmark.workflow.leaking import LeakTax
 from fieldmark.workflow.picturing import pictured

@@ -16,10 +16,12 @@ from fieldmark import bundle as bundles
 from fieldmark import runs
 from fieldmark.config import Settings, to_toml
 from fieldmark.data.cache import Decoded
+from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Manifest
 from fieldmark.evaluation import report as reports
 from fieldmark.evaluation.calibration import softmax
 from fieldmark.evaluation.doubt import measure_doubt
+from fieldmark.evaluation.resampling import Resampling
 from fieldmark.export import Exported, export
 from fieldmark.inference.predictor import Predictor
 from fieldmark.inference.runtime import open_runtime
@@ -196,7 +198,7 @@ class _Made:
                 "threads": str(recipe.threads),
                 "seed": str(recipe.seed),
             },
-            seed=recipe.seed,
+            seed=Resampling(recipe.seed, unit_numbers([manifest.examples[i] for i in at])),
         )
         doubt = measure_doubt(
             scores,

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from fieldmark import runs
 from fieldmark.config import DataSettings
 from fieldmark.config import read as read_settings
+from fieldmark.data import groups as grouped
 from fieldmark.data import scan, table
+from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Example, LeftOut, Manifest, Note
 from fieldmark.errors import DataError
 from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.evaluation.report import Report, measure
+from fieldmark.evaluation.resampling import Resampling
 from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
 from fieldmark.workflow import counter
 from fieldmark.workflow.counter import Looks
@@ -72,8 +75,11 @@ def predict(
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     path: Path
-    label: str
-    group: str
+    example: Example
+
+    @property
+    def label(self) -> str:
+        return self.example.label
 
 
 def evaluate(
@@ -93,9 +99,9 @@ def evaluate(
         A run folder, a run's name, ``latest``, or a ``.fieldmark`` file.
     folder : str, Path, Dataset or DataSettings, optional
         Labelled pictures; of ready-made parts only the test part is used. A data set of
-        :func:`fieldmark.load` says how to list them, the fix list included; else ``overrides.csv``
-        in the folder is obeyed. None, or settings without a folder: the run's own test part, from
-        its files as they are now, under a fix list only where one is named.
+        :func:`fieldmark.load` says how to list them, groups and fix list included; else
+        ``overrides.csv`` in the folder is obeyed. None, or settings without a folder: the run's own
+        test part, from its files as they are now, under a fix list only where one is named.
     labels, label_from
         As for :func:`fieldmark.load`; for a folder by its path.
     precision : {"float32", "int8"}, default="float32"
@@ -128,10 +134,12 @@ def evaluate(
             label_from=data.label_from,
             to_learn=False,
         )
+        listed = data.labels or data.folder
+        manifest = grouped.given(manifest, data.groups, labels=Path(listed)).manifest
         what = data.folder
     fixed = corrected(manifest, data)
     examples = fixed.manifest.part("test") if manifest.part("test") else fixed.manifest.examples
-    wanted = [_Wanted(manifest.root / each.path, each.label, each.group) for each in examples]
+    wanted = [_Wanted(manifest.root / each.path, each) for each in examples]
     predictor = Predictor.open(model, precision=as_precision(precision), bulk=True)
     _check_classes([each.label for each in wanted], predictor.classes)
     found = _measured(predictor, wanted, what)
@@ -183,7 +191,14 @@ def _own_test_part(run: Run) -> Manifest:
             hint=f"fieldmark evaluate {run.name} FOLDER",
         )
     examples = tuple(
-        Example(path=row["path"], label=row["label"], sha256=row["sha256"], split="test")
+        Example(
+            path=row["path"],
+            label=row["label"],
+            sha256=row["sha256"],
+            group=row["group"],
+            cluster=row.get("cluster", ""),  # runs of older versions did not write it down
+            split="test",
+        )
         for row in rows
     )
     classes = tuple(sorted({each.label for each in examples}))
@@ -204,14 +219,14 @@ def _check_classes(labels: Sequence[str], classes: tuple[str, ...]) -> None:
 def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluation:
     answers = predictor.predict_files([each.path for each in wanted], threads=cores())
     good: list[tuple[str, Prediction]] = []
-    groups: list[str] = []
+    measured: list[Example] = []
     unread: list[Unread] = []
     for each, answer in zip(wanted, answers, strict=True):
         if isinstance(answer, Unread):
             unread.append(answer)
         else:
             good.append((each.label, answer))
-            groups.append(each.group)
+            measured.append(dataclasses.replace(each.example, sha256=answer.sha256))
     if not good:
         raise DataError(
             "Not one picture could be read.",
@@ -232,7 +247,7 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
             "engine": predictor.runtime.name,
             "precision": predictor.precision,
         },
-        seed=_seed(predictor),
+        seed=Resampling(_seed(predictor), unit_numbers(measured)),
     )
     doubt = measure_doubt(
         scores,
@@ -243,7 +258,8 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
         seed=_seed(predictor),
     )
     report = dataclasses.replace(report, doubt=doubt)
-    return Evaluation(report, tuple(good), tuple(unread), groups=tuple(groups))
+    groups = tuple(each.group for each in measured)
+    return Evaluation(report, tuple(good), tuple(unread), groups=groups)
 
 
 def _row(answer: Prediction, index: dict[str, int]) -> NDArray[np.float64]:
