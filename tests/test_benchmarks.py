@@ -88,7 +88,7 @@ def test_without_pictures_it_says_so_and_is_content(module, tmp_path: Path) -> N
     names = sorted(set(module("__main__").BENCHMARKS) - {*alone})
     done = runner(*names, "--data", absent, "--odd", absent, "--folds-of", absent, "--json", kept)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(f"skipped: there is no folder {absent}") == 11
+    assert done.stdout.count(f"skipped: there is no folder {absent}") == 13
     assert {"conditions", "tutorial", "loss_curve"} <= set(json.loads(kept.read_text()))
 
 

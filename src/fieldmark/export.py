@@ -32,6 +32,8 @@ class Exported:
     """Between scores of the graph and of the trained network."""
     scores: NDArray[np.float32]
     """(n, n_classes): the graph's, on the pictures of the proof."""
+    logits: NDArray[np.float32]
+    """The same before softmax."""
 
 
 def export(
@@ -61,8 +63,10 @@ def export(
         Code ``parity``: a score differs by more.
     """
     onnx = onnx_graph(plan, weights)
-    given = open_runtime(onnx).run(pixels, outputs=("scores",))
-    scores = np.empty((0, 0), np.float32) if given.scores is None else given.scores
+    given = open_runtime(onnx).run(pixels, outputs=("scores", "logits"))
+    nothing = np.empty((0, 0), np.float32)
+    scores = nothing if given.scores is None else given.scores
+    answered = nothing if given.logits is None else given.logits
     wanted = _softmax(logits)
     differences = np.abs(scores - wanted)
     largest = float(differences.max())
@@ -75,7 +79,7 @@ def export(
             why=f"More than {tolerance:g} means it would not answer as it was measured.",
             hint="report this layer list as a bug; no model file was written",
         )
-    return Exported(onnx, len(pixels), largest, scores)
+    return Exported(onnx, len(pixels), largest, scores, answered)
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

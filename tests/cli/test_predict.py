@@ -14,6 +14,7 @@ import pytest
 from fieldmark.data.table import plain
 from tests.cli.conftest import GOLDEN, Command, spawned
 
+OLDER = "This model file is older and says of no answer whether it is sure; train again.\n"
 MODEL_ID = "sha256:9146661eef49047b9bee855ae01f2aa12f7197602d96ac91b97f0f865d000f10"
 
 
@@ -27,7 +28,7 @@ def test_the_table_has_one_line_for_each_file(
         "new/b.ppm  Käuzchen   84 %  heron 16 %  avocet 0 %\n"
         "new/c.ppm  Käuzchen   75 %  heron 25 %  avocet 0 %\n"
     )
-    assert done.err == "3 files: 3 labelled.  Model waders-1 (2026-11-22)\n"
+    assert done.err == f"3 files: 3 labelled.  Model waders-1 (2026-11-22)\n{OLDER}"
 
 
 def test_top_shows_as_many_classes(fieldmark: Command, model: Path, pictures: list[Path]) -> None:
@@ -56,7 +57,9 @@ def test_json_lines_say_everything_about_an_answer(
         "file": "new/a.ppm",
         "sha256": answer["sha256"],
         "label": "Käuzchen",
-        "decision": "accept",
+        "decision": None,
+        "reason": "The model file does not say which answers are sure enough.",
+        "ood": None,
         "model": {"name": "waders-1", "id": MODEL_ID},
     }
 
@@ -69,14 +72,14 @@ def test_csv_has_one_column_per_class(
     assert done.status == 3
     head, answer, unread = csv.reader(io.StringIO(done.out))
     assert head == [
-        *("file", "label", "score", "problem"),
+        *("file", "label", "score", "problem", "decision"),
         *("score:avocet", "score:heron", "score:Käuzchen"),
     ]
     assert answer[:2] == ["new/b.ppm", "Käuzchen"]
-    assert [float(cell) for cell in (answer[2], *answer[4:])] == pytest.approx(
+    assert [float(cell) for cell in (answer[2], *answer[5:])] == pytest.approx(
         [0.839162, 0.001946, 0.158892, 0.839162], abs=1e-3
     )
-    assert unread == ["cut.png", "", "", "truncated", "", "", ""]
+    assert unread == ["cut.png", "", "", "truncated", "", "", "", ""]
 
 
 def test_json_and_its_format_name_are_the_same(
@@ -109,6 +112,7 @@ def test_one_bad_file_is_named_and_the_others_are_answered(
         "new/b2.jpg  not read   not a picture in a known format [unknown-format]\n"
         "gone.png  not read   there is no such file [no-file]\n"
         "4 files: 2 labelled, 2 not read.  Model waders-1 (2026-11-22)\n"
+        f"{OLDER}"
     )
 
 

@@ -272,6 +272,7 @@ class TestJson:
             "auc",
             "top_k",
             "n_groups",
+            "doubt",
         ]
 
     def test_a_report_from_before_these_numbers_is_still_read(self):

@@ -30,12 +30,14 @@ def test_the_json_is_the_published_schema_in_its_order():
         "sha256": "9f" * 32,
         "label": "tulip",
         "score": 0.931235,
-        "decision": "accept",
+        "decision": None,
+        "reason": "",
         "predictions": [
             {"label": "tulip", "score": 0.931235},
             {"label": "rose", "score": 0.048},
             {"label": "daisy", "score": 0.012},
         ],
+        "ood": None,
         "model": {"name": "flowers-1", "id": "sha256:" + "41" * 32},
         "ms": 4.2,
     }

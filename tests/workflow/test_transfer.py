@@ -123,6 +123,7 @@ def test_what_happens_is_said_in_order(solved: Solved) -> None:
         "head_solved",
         "planned",
         "early_stop",
+        "noted",
         "evaluated",
         "run_finished",
     ]

@@ -13,13 +13,16 @@ reaches no other file, holds at most :data:`MAX_BYTES`, and refuses with
     :class:`Bundle`, and how its fields become parts and back.
 ``container``
     The zip, of which there is exactly one legal form.
+``deciding``
+    What the decision may say.
 ``graph``
     What an ONNX graph may hold.
 ``refusal``
     The three ways to say no.
 
-**Format 1 and 2.** Format 2 is format 1 with ``model.int8.onnx``; a file without that part is
-written as format 1, so that older versions read it. A zip of the parts below in this order, STORED,
+**Formats 1 to 3.** Format 2 is format 1 with ``model.int8.onnx``, format 3 either with
+``unknown.safetensors``; a file without these parts is written as format 1, so that older versions
+read it. A zip of the parts below in this order, STORED,
 dated 1980-01-01, without extra fields, comments or gaps. Equal contents are therefore equal bytes,
 and any changed byte is noticed, in a part or between parts. Text is UTF-8; JSON has sorted keys,
 and neither repeated keys nor NaN nor infinity.
@@ -34,11 +37,18 @@ and neither repeated keys nor NaN nor infinity.
                          ``features`` (N, F) and ``maps`` (N, C, h, w), float32. No external data,
                          function, sub-graph or operator outside ONNX' default domain
 ``model.int8.onnx``      the same network with its convolutions in int8, by the same rules
-                         (format 2 only)
+                         (from format 2 on, optional)
 ``weights.safetensors``  the trained arrays (optional)
 ``classes.json``         the class names, in the order of the K columns
 ``input.json``           the decode spec: ``InputSpec.to_dict()``
-``decision.json``        how logits become an answer: an object; ``temperature`` is 1.0 where absent
+``decision.json``        how logits become an answer: an object; ``temperature`` is 1.0 where
+                         absent. ``accept``: ``margin`` in logits, ``error``, ``confidence``,
+                         ``text``; ``unknown``: ``distance``, ``share``; ``sets``: ``margin``,
+                         ``confidence``. One that is absent is not judged, and other keys are for
+                         people. Versions that know format 2 alone read the temperature only
+``unknown.safetensors``  what the features of known pictures look like, float32: ``means`` (K, F),
+                         ``basis`` (D, F), ``scales`` (D + 1); there exactly if
+                         ``decision.json`` has ``unknown`` (format 3 only)
 ``recipe.toml``          the resolved settings of the training (optional)
 ``report.json``          how good it is (optional)
 ``card.md``              what it is for, in words (optional)
@@ -57,6 +67,7 @@ what they do not know.
 
 from fieldmark.bundle.container import MAX_BYTES, PARTS
 from fieldmark.bundle.contents import Bundle, WeightsNotRead
+from fieldmark.bundle.deciding import Thresholds
 from fieldmark.bundle.file import FORMAT, Header, Part, inspect, read, write
 from fieldmark.bundle.graph import check_onnx
 
@@ -67,6 +78,7 @@ __all__ = [
     "Bundle",
     "Header",
     "Part",
+    "Thresholds",
     "WeightsNotRead",
     "check_onnx",
     "inspect",

@@ -28,6 +28,7 @@ MAX_BYTES: Final = 1 << 30
 MANIFEST: Final = "fieldmark.json"
 WEIGHTS: Final = "weights.safetensors"
 INT8: Final = "model.int8.onnx"
+UNKNOWN: Final = "unknown.safetensors"
 
 PARTS: Final = (
     MANIFEST,
@@ -38,6 +39,7 @@ PARTS: Final = (
     "classes.json",
     "input.json",
     "decision.json",
+    UNKNOWN,
     "recipe.toml",
     "report.json",
     "card.md",
@@ -46,7 +48,7 @@ PARTS: Final = (
 )
 """Every part there can be, in the order of the file."""
 
-_OPTIONAL: Final = frozenset({INT8, WEIGHTS, "recipe.toml", "report.json", "card.md"})
+_OPTIONAL: Final = frozenset({INT8, WEIGHTS, UNKNOWN, "recipe.toml", "report.json", "card.md"})
 
 _MAX_MEMBERS: Final = 64  # of any format to come; bounds what is read before anything is known
 _MAX_DIRECTORY_BYTES: Final = 1 << 16
@@ -104,7 +106,8 @@ def format_of(parts: Iterable[str]) -> int:
     >>> format_of(["fieldmark.json", "model.onnx"]), format_of(["fieldmark.json", INT8])
     (1, 2)
     """
-    return 2 if INT8 in parts else 1
+    held = set(parts)
+    return 3 if UNKNOWN in held else 2 if INT8 in held else 1
 
 
 def layout(parts: Iterable[tuple[str, int, int]]) -> tuple[tuple[Member, ...], bytes]:

@@ -17,7 +17,8 @@ from typing import Any, Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.bundle.container import INT8, WEIGHTS
+from fieldmark.bundle.container import INT8, UNKNOWN, WEIGHTS
+from fieldmark.bundle.deciding import Thresholds, check_deciding, thresholds
 from fieldmark.bundle.graph import check_onnx
 from fieldmark.bundle.refusal import refuse
 from fieldmark.errors import BundleError, UsageError
@@ -63,7 +64,7 @@ class Bundle:
     Raises
     ------
     BundleError
-        ``model-damaged`` if the names, the golden arrays or the temperature break the format;
+        ``model-damaged`` if the names, the golden arrays or the decision break the format;
         ``model-unsafe`` if the ONNX graph does.
     """
 
@@ -83,6 +84,9 @@ class Bundle:
     """The same network computing in int8, where one passed its gate; held to the same rules."""
     weights: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     decision: dict[str, Any] = field(default_factory=lambda: {"temperature": 1.0})
+    """What :class:`~fieldmark.bundle.deciding.Thresholds` is read from, with its reasons."""
+    unknown: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """What known pictures' features look like: ``means``, ``basis``, ``scales``; or nothing."""
     recipe: str = ""
     report: dict[str, Any] = field(default_factory=dict)
     card: str = ""
@@ -95,8 +99,7 @@ class Bundle:
         if not (is_text(self.name) and self.name.isprintable() and 0 < len(self.name) <= 200):
             refuse("model-damaged", "The model's name is not 1 to 200 printable characters.")
         _check_classes(self.classes)
-        if not 0 < self.temperature < math.inf:
-            refuse("model-damaged", "The temperature is not a number above 0.")
+        check_deciding(self.decision, self.unknown, len(self.classes))
         _check_golden(self)
         check_onnx(self.onnx)
         if self.int8 is not None:
@@ -105,8 +108,12 @@ class Bundle:
     @property
     def temperature(self) -> float:
         """What the logits are divided by before softmax; 1.0 where the file says nothing."""
-        value = self.decision.get("temperature", 1.0)
-        return float(value) if type(value) in (int, float) else math.nan
+        return self.thresholds.temperature
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """How logits and a distance become a decision."""
+        return thresholds(self.decision)
 
 
 def is_text(value: object) -> bool:
@@ -166,14 +173,13 @@ def to_parts(bundle: Bundle) -> dict[str, bytes]:
     parts = {"network.txt": _encode("network.txt", bundle.network), "model.onnx": bundle.onnx}
     if bundle.int8 is not None:
         parts[INT8] = bundle.int8
-    weights = {name: np.asarray(bundle.weights[name], order="C") for name in bundle.weights}
-    if weights:
-        from safetensors.numpy import save
-
-        parts[WEIGHTS] = save(weights)
+    if len(bundle.weights):
+        parts[WEIGHTS] = _dump_arrays(bundle.weights)
     parts["classes.json"] = dump_json("classes.json", list(bundle.classes))
     parts["input.json"] = dump_json("input.json", bundle.spec.to_dict())
     parts["decision.json"] = dump_json("decision.json", bundle.decision)
+    if bundle.unknown:
+        parts[UNKNOWN] = _dump_arrays(bundle.unknown)
     if bundle.recipe:
         parts["recipe.toml"] = _encode("recipe.toml", bundle.recipe)
     if bundle.report:
@@ -202,7 +208,7 @@ def from_parts(
         refuse("model-damaged", "The class names are not a list of distinct, non-empty texts.")
     held: Mapping[str, NDArray[Any]] = {}
     if WEIGHTS in parts:
-        held = _load_weights(parts[WEIGHTS]) if weights else WeightsNotRead()
+        held = _load_arrays(WEIGHTS, parts[WEIGHTS]) if weights else WeightsNotRead()
     return Bundle(
         name=name,
         network=_decode("network.txt", parts["network.txt"]),
@@ -214,6 +220,7 @@ def from_parts(
         golden_scores=_load_array("golden/scores.npy", parts),
         weights=held,
         decision=_load_object("decision.json", parts),
+        unknown=_load_arrays(UNKNOWN, parts[UNKNOWN]) if UNKNOWN in parts else {},
         recipe=_decode("recipe.toml", parts.get("recipe.toml", b"")),
         report=_load_object("report.json", parts) if "report.json" in parts else {},
         card=_decode("card.md", parts.get("card.md", b"")),
@@ -340,14 +347,20 @@ def _load_array(part: str, parts: Mapping[str, bytes]) -> NDArray[Any]:
     return np.frombuffer(data, dtype, offset=start).reshape(shape)
 
 
-def _load_weights(data: bytes) -> dict[str, NDArray[Any]]:
+def _dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    from safetensors.numpy import save
+
+    return bytes(save({name: np.asarray(arrays[name], order="C") for name in arrays}))
+
+
+def _load_arrays(part: str, data: bytes) -> dict[str, NDArray[Any]]:
     if int.from_bytes(data[:8], "little") > _MAX_TENSOR_TABLE_BYTES:
-        refuse("model-unsafe", f"The table of tensors in {WEIGHTS} is larger than 1 MiB.")
+        refuse("model-unsafe", f"The table of tensors in {part} is larger than 1 MiB.")
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
     try:
         arrays: dict[str, NDArray[Any]] = load(data)
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-        refuse("model-damaged", f"{WEIGHTS} holds no plain arrays.", cause=error)
+        refuse("model-damaged", f"{part} holds no plain arrays.", cause=error)
     return arrays

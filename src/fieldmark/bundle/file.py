@@ -29,7 +29,7 @@ from fieldmark.bundle.refusal import refuse
 from fieldmark.errors import BundleError, UsageError
 from fieldmark.version import __version__
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """The newest format this version reads; what it writes is the oldest that holds all the parts."""
 
 _MAX_MANIFEST_BYTES: Final = 1 << 20

@@ -71,6 +71,9 @@ def train(
         str, typer.Option(help="Warped copies of each picture for a head, or auto.")
     ] = "",
     balance: Annotated[str, typer.Option(help="none, or weights: rare classes count more.")] = "",
+    error: Annotated[
+        float | None, typer.Option(help="Share of errors among accepted answers, 0.05.")
+    ] = None,
     val: Annotated[float | None, typer.Option(help="Share of the validation part.")] = None,
     test: Annotated[float | None, typer.Option(help="Share of the test part.")] = None,
     threads: Annotated[str, typer.Option(help="Number of threads, or auto.")] = "",
@@ -144,6 +147,7 @@ def train(
             "engine": engine,
             "copies": _number(copies),
         },
+        "decide": {"error": error},
         "run": {
             "name": name,
             "out": out,

@@ -73,6 +73,9 @@ _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("train", "seed"): (0, 2**32 - 1),
     ("head", "folds"): (2, 20),
     ("head", "copies"): (0, 50),
+    ("decide", "error"): (0.001, 0.5),
+    ("decide", "confidence"): (0.5, 0.999),
+    ("decide", "unknown"): (0, 0.5),
     ("run", "cache_gb"): (0.001, 1e6),
 }
 

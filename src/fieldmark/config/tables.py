@@ -131,6 +131,19 @@ class HeadSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecideSettings:
+    """When an answer is given at all."""
+
+    error: float = 0.05
+    """Share of wrong answers among accepted ones that is promised not to be exceeded, in
+    [0.001, 0.5]; what is less clear is ``unsure``."""
+    confidence: float = 0.95
+    """Of that promise and of prediction sets, in [0.5, 0.999]."""
+    unknown: float = 0.02
+    """Share of known pictures that may be called ``unknown``, in [0, 0.5]; 0: never unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunSettings:
     """Where things go."""
 
@@ -158,6 +171,7 @@ class Settings:
     net: NetSettings = field(default_factory=NetSettings)
     train: TrainSettings = field(default_factory=TrainSettings)
     head: HeadSettings = field(default_factory=HeadSettings)
+    decide: DecideSettings = field(default_factory=DecideSettings)
     run: RunSettings = field(default_factory=RunSettings)
 
     def changed(self, table: str, values: Mapping[str, Any]) -> Settings:

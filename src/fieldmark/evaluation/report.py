@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation import measures, metrics
+from fieldmark.evaluation.doubt import Doubt
 from fieldmark.evaluation.measurement import Measurement as Measurement
 from fieldmark.evaluation.measurement import maybe_int
 from fieldmark.evaluation.resampling import Resampling
@@ -77,6 +78,8 @@ class Report:
     """How often the label is among the five highest scores; None with five classes or fewer."""
     n_groups: int | None = None
     """Groups of test examples that belong together; None where each stands alone."""
+    doubt: Doubt | None = None
+    """Decisions and calibration; None: the model file decides nothing."""
 
     @property
     def verdict(self) -> str:
@@ -128,6 +131,7 @@ class Report:
                 auc=_optional(fields.get("auc")),
                 top_k=_optional(fields.get("top_k")),
                 n_groups=maybe_int(fields.get("n_groups")),
+                doubt=Doubt.from_dict(fields["doubt"]) if fields.get("doubt") else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unknown(f"a field is missing or misshapen: {error!r}") from error
@@ -137,7 +141,8 @@ class Report:
 
         60 columns and more show everything; fewer cut the lines.
         """
-        texts = [*self._head(width), "", *self._table(width)]
+        doubt = self.doubt.lines() if self.doubt else []
+        texts = [*self._head(width), *doubt, "", *self._table(width)]
         return [clip(line, max(1, width)).rstrip() for line in texts]
 
     def _head(self, width: int) -> list[str]:

@@ -2,8 +2,8 @@
 
 One way in for training's last measurement, the command line, Python and a server, so all of them
 give the same answer: decode with the model's spec, run its network, divide the logits by its
-temperature, softmax, name the classes. Opening runs the golden inputs first; after that the same
-bytes give the same answer. Reads the files it is given and writes nothing.
+temperature, softmax, name the classes, decide. Opening runs the golden inputs first; after that the
+same bytes give the same answer. Reads the files it is given and writes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,21 +25,24 @@ from fieldmark import bundle as bundles
 from fieldmark.bundle import Bundle
 from fieldmark.errors import BundleError, UnreadableExample, UsageError
 from fieldmark.inference.files import MAX_FILE_BYTES, read_file
+from fieldmark.inference.judging import Judge, Judged
+from fieldmark.inference.precision import Precision, as_precision, network_of
 from fieldmark.inference.prediction import LabelScore, Prediction, Unread
-from fieldmark.inference.runtime import Engine, Outputs, Runtime, open_runtime
+from fieldmark.inference.runtime import Engine, Output, Outputs, Runtime, open_runtime
 from fieldmark.modalities.base import InputSpec, Modality
 
 __all__ = [
     "GOLDEN_TOLERANCE",
     "INT8_TOLERANCE",
     "MAX_FILE_BYTES",
+    "Judged",
     "LabelScore",
+    "Precision",
     "Prediction",
     "Predictor",
     "Unread",
+    "as_precision",
 ]
-
-Precision = Literal["float32", "int8"]
 
 GOLDEN_TOLERANCE: Final = 1e-3
 """The largest difference of a score between the machine that wrote a model and this one."""
@@ -99,6 +102,7 @@ class Predictor:
         self._runtime = runtime
         self._precision = precision
         self._modality = modality
+        self._judge = Judge(bundle)
 
     @classmethod
     def open(
@@ -141,7 +145,7 @@ class Predictor:
             ``golden-mismatch``.
         """
         bundle = bundles.read(path)
-        onnx = _network(bundle, precision, str(path))
+        onnx = network_of(bundle, precision, str(path))
         try:
             runtime = open_runtime(onnx, threads=threads, engine=engine, bulk=bulk)
             predictor = cls(bundle, runtime, precision=precision, modality=modality)
@@ -239,38 +243,55 @@ class Predictor:
         """
         _check_batch(batch)
         found = np.empty((len(pixels), len(self.classes)), dtype=np.float32)
-        starts = range(0, len(pixels), batch)
-        for start, answer in zip(starts, self._answers(pixels, batch), strict=True):
-            logits = answer.logits
-            expected = (len(pixels[start : start + batch]), len(self.classes))
-            if logits is None or logits.shape != expected or not np.isfinite(logits).all():
-                raise BundleError(
-                    "The network does not give one finite number per class.",
-                    code="model-damaged",
-                    why="No score can be made of that.",
-                    hint="train again, or write the model file anew from its run",
-                )
-            found[start : start + batch] = _softmax(logits, self._bundle.temperature)
+        for start, given in self._answers(pixels, batch, ("logits",)):
+            n = len(pixels[start : start + batch])
+            found[start : start + n] = self._judge.scores(given, n)
         return found
 
-    def _answers(self, pixels: NDArray[np.uint8], batch: int) -> Iterable[Outputs]:
-        if 0 < len(pixels) <= batch:
-            return [self._runtime.run(pixels, ("logits",))]
-        parts = (pixels[start : start + batch] for start in range(0, len(pixels), batch))
-        return self._runtime.stream(parts, ("logits",))
+    def judge(self, pixels: NDArray[np.uint8], batch: int = 16) -> Judged:
+        """Score decoded pictures and decide on each; otherwise as :meth:`scores`."""
+        _check_batch(batch)
+        parts = [
+            self._judge.judged(given, len(pixels[start : start + batch]))
+            for start, given in self._answers(pixels, batch, self._judge.outputs)
+        ]
+        strange = [part.strangeness for part in parts if part.strangeness is not None]
+        empty = np.empty((0, len(self.classes)), np.float32)
+        return Judged(
+            scores=np.concatenate([empty, *(part.scores for part in parts)]),
+            logits=np.concatenate([empty, *(part.logits for part in parts)]),
+            strangeness=np.concatenate(strange) if strange else None,
+            decisions=tuple(each for part in parts for each in part.decisions),
+        )
 
-    def predict(self, source: Path | str | bytes) -> Prediction:
-        """Answer one file, or the bytes of one.
+    def _answers(
+        self, pixels: NDArray[np.uint8], batch: int, outputs: Sequence[Output]
+    ) -> Iterator[tuple[int, Outputs]]:
+        """Yield where each batch starts, and what the network gave for it."""
+        if 0 < len(pixels) <= batch:
+            yield 0, self._runtime.run(pixels, outputs)
+            return
+        starts = range(0, len(pixels), batch)
+        parts = (pixels[start : start + batch] for start in starts)
+        yield from zip(starts, self._runtime.stream(parts, outputs), strict=True)
+
+    def predict(self, source: Path | str | bytes, *, sets: bool = False) -> Prediction:
+        """Answer one file, or the bytes of one; with ``sets`` its prediction set too.
 
         Raises
         ------
         UnreadableExample
             With the reason as its code; ``no-file`` where there is none.
         """
-        return self._answer([self._decode(source)])[0]
+        return self._answer([self._decode(source)], sets)[0]
 
     def predict_files(
-        self, paths: Iterable[Path | str], *, threads: int = 2, batch: int = 64
+        self,
+        paths: Iterable[Path | str],
+        *,
+        threads: int = 2,
+        batch: int = 64,
+        sets: bool = False,
     ) -> Iterator[Prediction | Unread]:
         """Answer many files, in their order; a file that cannot be read fails alone.
 
@@ -282,6 +303,8 @@ class Predictor:
             That decode, while the network runs on the files before.
         batch : int, default=64
             Files that are decoded together.
+        sets : bool, default=False
+            Give prediction sets too, where the model file has a rule for them.
 
         Yields
         ------
@@ -304,7 +327,8 @@ class Predictor:
                 if not waiting:
                     return
                 done = [waiting.popleft().result() for _ in range(min(batch, len(waiting)))]
-                answers = iter(self._answer([one for one in done if isinstance(one, _Decoded)]))
+                good = [one for one in done if isinstance(one, _Decoded)]
+                answers = iter(self._answer(good, sets))
                 yield from (one if isinstance(one, Unread) else next(answers) for one in done)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -326,58 +350,31 @@ class Predictor:
             ms=1000 * (time.perf_counter() - started),
         )
 
-    def _answer(self, decoded: Sequence[_Decoded]) -> list[Prediction]:
+    def _answer(self, decoded: Sequence[_Decoded], sets: bool) -> list[Prediction]:
         if not decoded:
             return []
         started = time.perf_counter()
-        scores = self.scores(np.stack([one.pixels for one in decoded]))
+        judged = self.judge(np.stack([one.pixels for one in decoded]))
         ms = 1000 * (time.perf_counter() - started) / len(decoded)
         return [
             Prediction(
                 file=one.file,
                 sha256=one.sha256,
-                scores=self._ranked(row),
+                scores=self._ranked(judged.scores[at]),
+                decision=judged.decisions[at],
+                reason=self._judge.reason(judged, at),
+                ood=self._judge.ood(judged, at),
+                members=self._judge.members(judged, at) if sets else None,
                 model_name=self.name,
                 model_id=self.model_id,
                 ms=one.ms + ms,
             )
-            for one, row in zip(decoded, scores, strict=True)
+            for at, one in enumerate(decoded)
         ]
 
     def _ranked(self, row: NDArray[np.float32]) -> tuple[LabelScore, ...]:
         order = np.argsort(-row, kind="stable")  # stable: equal scores stay in class order
         return tuple(LabelScore(self.classes[i], float(row[i])) for i in order)
-
-
-def as_precision(name: str) -> Precision:
-    """Return the name of a precision, as a person wrote it.
-
-    Raises
-    ------
-    UsageError
-        ``precision-unknown``.
-    """
-    for precision in get_args(Precision):
-        if name == precision:
-            return cast(Precision, precision)
-    raise UsageError(
-        f"There is no precision {name!r}.",
-        code="precision-unknown",
-        hint=f"one of: {', '.join(get_args(Precision))}",
-    )
-
-
-def _network(bundle: Bundle, precision: Precision, where: str) -> bytes:
-    if as_precision(precision) == "float32":
-        return bundle.onnx
-    if bundle.int8 is None:
-        raise UsageError(
-            "The model file holds no int8 network.",
-            code="float-only",
-            where=where,
-            hint="answer in float32, which every model file holds",
-        )
-    return bundle.int8
 
 
 def _check_batch(batch: int) -> None:
@@ -387,10 +384,3 @@ def _check_batch(batch: int) -> None:
             code="batch-size",
             hint="1 or more; it changes speed and memory only",
         )
-
-
-def _softmax(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:
-    scaled = logits.astype(np.float64) / temperature
-    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return shares

@@ -176,6 +176,7 @@ def card(facts: RunFacts, report: Report) -> str:
             "",
             f"Always answering {report.baseline_class!r}: {report.baseline}",
             "",
+            *_doubt(report),
             "| class | recall | 95 % interval | n |",
             "|---|---|---|---|",
             recalls,
@@ -187,6 +188,17 @@ def card(facts: RunFacts, report: Report) -> str:
             *(f"- {sentence}" for sentence in facts.origin),
         ]
     )
+
+
+def _doubt(report: Report) -> list[str]:
+    """Say which answers are accepted, what that promises and how it went."""
+    doubt = report.doubt
+    if doubt is None:
+        return []
+    found = [doubt.promise, "", f"Accepted: {doubt.coverage}", ""]
+    if doubt.error is not None:
+        found += [f"Wrong among them: {doubt.error}", ""]
+    return found
 
 
 def _origin(backbone: str) -> list[str]:

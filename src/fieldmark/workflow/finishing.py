@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,9 +19,12 @@ from fieldmark.data.cache import Decoded
 from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Manifest
 from fieldmark.evaluation import report as reports
+from fieldmark.evaluation.calibration import softmax
+from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.evaluation.resampling import Resampling
 from fieldmark.export import Exported, export
 from fieldmark.inference.predictor import Predictor
+from fieldmark.inference.runtime import open_runtime
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.quantization import Gate
@@ -30,6 +34,7 @@ from fieldmark.training.recipe import Recipe, recorded
 from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import split_seed
+from fieldmark.workflow.deciding import Evidence, Rules, decided, gathered
 from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.foreign import origin_of, shipped
 from fieldmark.workflow.int8 import checked_int8
@@ -50,6 +55,8 @@ class Trained:
     choice: Choice
     decoded: Decoded
     fitted: Fitted
+    evidence: Evidence | None = None
+    """What is known of the validation part already; None: the network has to look at it."""
 
 
 def finish(session: Session, trained: Trained, command: str) -> Run:
@@ -71,7 +78,8 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     verdict: Gate | None = None
     if session.settings.run.int8:
         int8, verdict = checked_int8(session, trained.decoded, exported.onnx)
-    made = _Made(session.settings, trained, exported, int8, verdict, command)
+    rules = _rules(session, trained, exported.onnx)
+    made = _Made(session.settings, trained, exported, int8, verdict, rules, command)
     folder, facts = trained.folder, made.facts
     unnamed = folder.path / ".measured.fieldmark"
     made.write_bundle({}, "", unnamed)
@@ -91,6 +99,17 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     return Run(folder.path)
 
 
+def _rules(session: Session, trained: Trained, onnx: bytes) -> Rules:
+    """Choose temperature and thresholds on the validation part, and say them."""
+    evidence = trained.evidence
+    if evidence is None:
+        runtime = open_runtime(onnx, threads=session.threads, bulk=True)
+        evidence = gathered(runtime, trained.decoded, untouched=False)
+    rules = decided(evidence, session.settings.decide, seed=trained.fitted.recipe.seed)
+    session.listen(events.Noted(code="decision", text=rules.promise))
+    return rules
+
+
 @dataclass(frozen=True)
 class _Made:
     """Everything a run is written from."""
@@ -100,6 +119,7 @@ class _Made:
     exported: Exported
     int8: bytes | None
     verdict: Gate | None
+    rules: Rules
     command: str
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -164,7 +184,8 @@ class _Made:
         rows = decoded.rows[at]
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         # Chunk by chunk: indexing the map with all rows would copy the whole part into memory.
-        scores = np.concatenate([predictor.scores(decoded.pixels[chunk]) for chunk in chunks])
+        parts = [predictor.judge(decoded.pixels[chunk]) for chunk in chunks]
+        scores = np.concatenate([part.scores for part in parts])
         counts = manifest.counts("train")
         report = reports.measure(
             scores,
@@ -179,7 +200,15 @@ class _Made:
             },
             seed=Resampling(recipe.seed, unit_numbers([manifest.examples[i] for i in at])),
         )
-        return report, scores
+        doubt = measure_doubt(
+            scores,
+            labels_of(manifest)[at],
+            [each for part in parts for each in part.decisions],
+            temperature=self.rules.temperature,
+            promise=self.rules.promise,
+            seed=recipe.seed,
+        )
+        return dataclasses.replace(report, doubt=doubt), scores
 
     @cached_property
     def facts(self) -> RunFacts:
@@ -212,7 +241,11 @@ class _Made:
             classes=self.manifest.classes,
             spec=choice.spec,
             golden_inputs=fitted.proof_pixels[:N_GOLDEN],
-            golden_scores=self.exported.scores[:N_GOLDEN],
+            golden_scores=softmax(self.exported.logits[:N_GOLDEN], self.rules.temperature).astype(
+                np.float32
+            ),
+            decision=self.rules.decision,
+            unknown=self.rules.arrays,
             weights=fitted.weights,
             recipe=to_toml(self.shipped()),
             report=report,

@@ -20,6 +20,7 @@ from fieldmark.data import scan, table
 from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Example, LeftOut, Manifest, Note
 from fieldmark.errors import DataError
+from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.evaluation.report import Report, measure
 from fieldmark.evaluation.resampling import Resampling
 from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
@@ -234,9 +235,11 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
             hint="fieldmark check FOLDER names the reasons",
         )
     index = {name: at for at, name in enumerate(predictor.classes)}
+    scores = np.stack([_row(answer, index) for _, answer in good])
+    truth = np.array([index[label] for label, _ in good], np.int64)
     report = measure(
-        np.stack([_row(answer, index) for _, answer in good]),
-        np.array([index[label] for label, _ in good], np.int64),
+        scores,
+        truth,
         predictor.classes,
         baseline_class=_baseline(predictor, [label for label, _ in good]),
         conditions={
@@ -246,6 +249,15 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
         },
         seed=Resampling(_seed(predictor), unit_numbers(measured)),
     )
+    doubt = measure_doubt(
+        scores,
+        truth,
+        [answer.decision for _, answer in good],
+        temperature=predictor.bundle.temperature,
+        promise=predictor.bundle.thresholds.text,
+        seed=_seed(predictor),
+    )
+    report = dataclasses.replace(report, doubt=doubt)
     groups = tuple(each.group for each in measured)
     return Evaluation(report, tuple(good), tuple(unread), groups=groups)
 

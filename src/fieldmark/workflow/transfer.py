@@ -16,6 +16,7 @@ from fieldmark.data.manifest import Manifest
 from fieldmark.data.reading import FilePixels
 from fieldmark.errors import UsageError
 from fieldmark.evaluation.intervals import wilson
+from fieldmark.evaluation.unknown import MAX_PICTURES
 from fieldmark.modalities import MODALITIES
 from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import multiply_adds
@@ -30,6 +31,7 @@ from fieldmark.training.head import Head, HeadSettings, Rows, solve
 from fieldmark.training.recipe import COPIES, HeadRecipe, resolve_head
 from fieldmark.workflow import backbone
 from fieldmark.workflow.choosing import Choice, Known, choose, decide, scratch_name
+from fieldmark.workflow.deciding import Evidence
 from fieldmark.workflow.fine_tuning import fine_tuned
 from fieldmark.workflow.finishing import Trained
 from fieldmark.workflow.parts import labels_of, positions, spread
@@ -82,7 +84,29 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
     fitted = _fitted(session, chosen, decoded, features, head, recipe, start.weights)
     if way != "head":
         fitted = fine_tuned(session, chosen, decoded, fitted, everything=way == "all")
-    return Trained(folder, chosen, decoded, fitted)
+    evidence = _evidence(features, head, untouched=way == "head") if not fitted.history else None
+    return Trained(folder, chosen, decoded, fitted, evidence)
+
+
+def _evidence(features: Features, head: Head, *, untouched: bool) -> Evidence:
+    """Line up what the head says of the validation part; nothing has to be looked at again."""
+    manifest, labels = features.manifest, labels_of(features.manifest)
+    valid = positions(manifest, "valid")
+    train = spread(positions(manifest, "train"), MAX_PICTURES)
+
+    def rows(at: NDArray[np.int64]) -> NDArray[np.float32]:
+        places = [features.row_of[manifest.examples[i].sha256] for i in at]
+        return np.asarray(features.rows[places])
+
+    seen = rows(valid)
+    return Evidence(
+        known=rows(train)[:, : head.n_columns],
+        known_labels=labels[train],
+        features=seen[:, : head.n_columns],
+        logits=head.logits(seen),
+        labels=labels[valid],
+        untouched=untouched,
+    )
 
 
 def _copies_may_help(session: Session, features: Features, head: Head) -> bool:

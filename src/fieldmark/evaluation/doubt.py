@@ -1,0 +1,133 @@
+"""How a model's right to say "unsure" does on pictures it never saw; JSON in and out. Pure.
+
+Beside the accuracy of all answers a report says how many are accepted, how many of those are wrong,
+how many are called unknown, and whether the scores are what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fieldmark import rng
+from fieldmark.evaluation.calibration import Bin, Reliability, reliability, uncalibrated
+from fieldmark.evaluation.decision import Decision
+from fieldmark.evaluation.intervals import wilson
+from fieldmark.evaluation.measurement import Measurement
+from fieldmark.evaluation.metrics import Labels, Probs, checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What :func:`measure_doubt` found."""
+
+    coverage: Measurement
+    """Share of the pictures whose answer was accepted."""
+    error: Measurement | None
+    """Share of wrong answers among the accepted; None: none was accepted."""
+    unknown: Measurement
+    """Share of the pictures, all of known classes, that were called unknown."""
+    before: Reliability
+    """Of the scores as the network gives them."""
+    after: Reliability
+    """Of the calibrated scores."""
+    promise: str
+    """What the model file promises, in words."""
+
+    def lines(self) -> list[str]:
+        """Write it as plain text, a few short lines."""
+        rows = [("accepted", self.coverage), ("wrong of them", self.error)]
+        told = [(name, each) for name, each in [*rows, ("unknown", self.unknown)] if each]
+        found = [f"  {name:<13} {each.text:<7}  ({each.interval})" for name, each in told]
+        after = self.after
+        found.append(
+            f"  {'ECE':<13} {after.ece:<7.3f}  ({after.low:.3f} to {after.high:.3f}; "
+            f"by chance up to {after.null_high:.3f})"
+        )
+        return found
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Doubt:
+        """Read what ``dataclasses.asdict`` gives.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            For fields that are missing or misshapen.
+        """
+        error = fields["error"]
+        return cls(
+            coverage=Measurement.from_dict(fields["coverage"]),
+            error=Measurement.from_dict(error) if error else None,
+            unknown=Measurement.from_dict(fields["unknown"]),
+            before=_reliability(fields["before"]),
+            after=_reliability(fields["after"]),
+            promise=str(fields["promise"]),
+        )
+
+
+def measure_doubt(
+    scores: Probs,
+    labels: Labels,
+    decisions: Sequence[Decision | None],
+    *,
+    temperature: float,
+    promise: str,
+    seed: int,
+) -> Doubt | None:
+    """Measure decisions and calibration on pictures with known labels.
+
+    Parameters
+    ----------
+    scores : float array of shape (n, n_classes)
+        Calibrated.
+    labels : int array of shape (n,)
+    decisions : sequence of n
+    temperature : float
+        With which they were calibrated.
+    promise : str
+        The model file's words.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    Doubt or None
+        None where there are no decisions: the model file is older.
+    """
+    if any(each is None for each in decisions):
+        return None
+    probs, truth = checked(scores, labels)
+    accepted = np.array([each == "accept" for each in decisions])
+    wrong = probs.argmax(axis=1) != truth
+    n, n_accepted = len(truth), int(accepted.sum())
+    raw = probs if temperature == 1 else uncalibrated(probs, temperature)
+    return Doubt(
+        coverage=_share("coverage", n_accepted, n),
+        error=_share("error among accepted", int(wrong[accepted].sum()), n_accepted)
+        if n_accepted
+        else None,
+        unknown=_share("unknown", sum(each == "unknown" for each in decisions), n),
+        before=reliability(raw, truth, rng=rng.derive(seed, "calibration")),
+        after=reliability(probs, truth, rng=rng.derive(seed, "calibration")),
+        promise=promise,
+    )
+
+
+def _share(name: str, count: int, n: int) -> Measurement:
+    return Measurement(name, count / n, *wilson(count, n), n)
+
+
+def _reliability(fields: dict[str, Any]) -> Reliability:
+    numbers = ("ece", "low", "high", "null_mean", "null_high")
+    found = {name: float(fields[name]) for name in numbers}
+    bins = tuple(
+        Bin(int(each["n"]), float(each["score"]), float(each["accuracy"]))
+        for each in fields["bins"]
+    )
+    if not np.isfinite([*found.values(), *(x for b in bins for x in (b.score, b.accuracy))]).all():
+        raise ValueError("the calibration is not finite")
+    return Reliability(bins=bins, n=int(fields["n"]), **found)
