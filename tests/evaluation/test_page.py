@@ -121,7 +121,7 @@ class TestSummary:
         for title, found in (
             ("Balanced accuracy", report.balanced_accuracy),
             ("Macro F1", report.macro_f1),
-            ("AUC, each class against the rest", report.auc),
+            ("AUC, one against the rest", report.auc),
             ("Log loss", report.log_loss),
             ("Brier score", report.brier),
         ):
