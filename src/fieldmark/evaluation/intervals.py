@@ -121,7 +121,7 @@ def effective_n(right: NDArray[np.bool_], groups: NDArray[np.int64], level: floa
     >>> effective_n(right, np.arange(100))
     100.0
     >>> round(effective_n(right, np.arange(100) // 2), 1)
-    47.1
+    46.6
     """
     n = len(right)
     check_interval(n, level)
