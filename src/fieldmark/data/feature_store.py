@@ -19,6 +19,7 @@ import io
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -137,3 +138,19 @@ class FeatureShelf:
             if folder != self._folder:
                 shutil.rmtree(folder, ignore_errors=True)
                 total -= size
+
+
+def room_for(
+    n_rows: int, width: int, dtype: type[np.generic], in_memory_bytes: int
+) -> NDArray[Any]:
+    """Make room for rows: in memory, or in a nameless file when they take more bytes than that.
+
+    Returns
+    -------
+    array of shape (n_rows, width)
+        Zeros; the space of a file is free again when the array is.
+    """
+    if n_rows * width * np.dtype(dtype).itemsize <= in_memory_bytes:
+        return np.zeros((n_rows, width), dtype)
+    with tempfile.TemporaryFile(prefix="fieldmark-") as file:
+        return np.memmap(file, dtype, "w+", shape=(n_rows, width))

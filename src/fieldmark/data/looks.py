@@ -8,7 +8,6 @@ decodes nothing for it. Rows take 4 kB each; many of them lie in a file, not in 
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.data.feature_store import SEGMENT_ROWS, FeatureShelf
+from fieldmark.data.feature_store import SEGMENT_ROWS, FeatureShelf, room_for
 from fieldmark.data.manifest import Manifest
 from fieldmark.data.reading import Troubles, decoded_contents
 from fieldmark.modalities.base import DECODE_VERSION, InputSpec
@@ -97,7 +96,7 @@ def look_at(
     hashes = list(dict.fromkeys(example.sha256 for example in manifest.examples))
     shelf = FeatureShelf(directory, _KEY, LOOK.itemsize, LIMIT_BYTES, "looks")
     place = {sha: row for row, sha in enumerate(hashes)}
-    raw = _array(len(hashes))
+    raw = room_for(len(hashes), LOOK.itemsize, np.uint8, _IN_MEMORY_BYTES)
     known = [sha for sha in hashes if sha in shelf]
     have = _read(shelf, known, place, raw)
     troubles = Troubles()
@@ -136,11 +135,3 @@ def _read(
         ]
         have |= {sha for sha, is_here in zip(some, copied, strict=True) if is_here}
     return have
-
-
-def _array(n_rows: int) -> NDArray[np.uint8]:
-    """Make room for the rows: in memory, or in a nameless file when they are many."""
-    if n_rows * LOOK.itemsize <= _IN_MEMORY_BYTES:
-        return np.zeros((n_rows, LOOK.itemsize), np.uint8)
-    with tempfile.TemporaryFile(prefix="fieldmark-") as file:
-        return np.memmap(file, np.uint8, "w+", shape=(n_rows, LOOK.itemsize))

@@ -53,10 +53,7 @@ def placed(
         ``split-foreign``: the file knows nothing of this folder; ``split-disagrees``: a ready-made
         folder and the file put a picture into different parts.
     """
-    rows = saved.known(manifest.examples)
-    if not rows and manifest.examples:
-        raise _foreign(manifest, saved)
-    _check_agreed(manifest, rows, saved)
+    rows = _matched(manifest, saved)
     examples = [_with_groups(each, rows.get(at)) for at, each in enumerate(manifest.examples)]
     units = grouping.units(examples)
     given = {each.split for each in examples}
@@ -88,16 +85,22 @@ def known(manifest: Manifest, saved: SplitFile) -> Manifest:
     DataError
         As :func:`placed`.
     """
-    rows = saved.known(manifest.examples)
-    if not rows and manifest.examples:
-        raise _foreign(manifest, saved)
-    _check_agreed(manifest, rows, saved)
+    rows = _matched(manifest, saved)
     return manifest.with_examples(
         tuple(
             dataclasses.replace(each, split=rows[at].split) if at in rows else each
             for at, each in enumerate(manifest.examples)
         )
     )
+
+
+def _matched(manifest: Manifest, saved: SplitFile) -> dict[int, Row]:
+    """Return the row of each example that the file knows; refuse a file of another folder."""
+    rows = saved.known(manifest.examples)
+    if not rows and manifest.examples:
+        raise _foreign(manifest, saved)
+    _check_agreed(manifest, rows, saved)
+    return rows
 
 
 def _with_groups(example: Example, row: Row | None) -> Example:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fieldmark import rng
 from fieldmark.data.batches import ids_of
-from fieldmark.data.feature_store import SEGMENT_ROWS, FeatureShelf
+from fieldmark.data.feature_store import SEGMENT_ROWS, FeatureShelf, room_for
 from fieldmark.data.manifest import Manifest
 from fieldmark.data.reading import Troubles, decoded_contents
 from fieldmark.inference.runtime import Runtime
@@ -139,7 +139,7 @@ class _Extractor:
         self.names = {sha: _names(sha, copies.get(sha, 0), extraction.seed) for sha in wanted}
         flat = [name for names in self.names.values() for name in names]
         self.at = {name: row for row, name in enumerate(flat)}
-        self.rows = _array(len(flat), extraction.width)
+        self.rows = room_for(len(flat), extraction.width, np.float32, _IN_MEMORY_BYTES)
         self.shelf = FeatureShelf(
             extraction.directory, extraction.key, extraction.width, extraction.limit_bytes
         )
@@ -230,13 +230,3 @@ class _Extractor:
 def _names(sha: str, n_copies: int, seed: int) -> list[str]:
     """Name the rows of one content: itself, then its copies."""
     return [sha, *(f"{sha}/{COPY_AUGMENTATION}-{seed}-{copy}" for copy in range(1, n_copies + 1))]
-
-
-def _array(n_rows: int, width: int) -> NDArray[np.float32]:
-    """Make room for the rows: in memory, or in a nameless file when they are many."""
-    if n_rows * width * 4 <= _IN_MEMORY_BYTES:
-        return np.zeros((n_rows, width), np.float32)
-    import tempfile
-
-    with tempfile.TemporaryFile(prefix="fieldmark-") as file:
-        return np.memmap(file, np.float32, "w+", shape=(n_rows, width))

@@ -22,7 +22,7 @@ from fieldmark.data.looks import Looks
 from fieldmark.data.manifest import Example, Manifest
 from fieldmark.data.shortcuts import Fact, facts, most_telling
 from fieldmark.evaluation.intervals import wilson
-from fieldmark.evaluation.suspects import FEW, Suspects, suspects
+from fieldmark.evaluation.suspects import FEW, suspects
 from fieldmark.evaluation.wording import counted, percent, printable
 from fieldmark.training.events import Listener, silent
 from fieldmark.training.events import Progress as ProgressEvent
@@ -77,8 +77,6 @@ class Suspicion:
     """All that were judged, the most suspicious first."""
     p_wrong: tuple[float, ...]
     """The probability of each of these that its label is wrong, in [0, 1]."""
-    suspects: Suspects | None
-    """The figures; positions are those of the examples in ``features.manifest``."""
     notes: tuple[str, ...]
     """What could not be judged, and why."""
     seconds: float
@@ -128,7 +126,6 @@ def suspected(
         findings=findings,
         ranked=tuple(manifest.examples[at] for at in found.order.tolist()),
         p_wrong=tuple(found.p_wrong[found.order].tolist()),
-        suspects=found,
         notes=_few_note(few),
         seconds=time.monotonic() - started,
     )
@@ -147,9 +144,7 @@ def _suspect(example: Example, p_wrong: float, likely: str) -> Finding:
 
 def _unjudged(why: str, started: float) -> Suspicion:
     seconds = time.monotonic() - started
-    return Suspicion(
-        findings=(), ranked=(), p_wrong=(), suspects=None, notes=(why,), seconds=seconds
-    )
+    return Suspicion(findings=(), ranked=(), p_wrong=(), notes=(why,), seconds=seconds)
 
 
 def _few_note(few: list[str]) -> tuple[str, ...]:
