@@ -13,9 +13,12 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests run ONNX Runtime themselves
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow reports its build options at every import
 
-# A deadline is a timed unit test: on a busy machine it fails for nothing.
-settings.register_profile("fieldmark", deadline=None)
-settings.load_profile("fieldmark")
+# A deadline is a timed unit test: on a busy machine it fails for nothing. Examples are drawn from
+# the test's own text, so that the same code passes or fails everywhere; looking for new ones is
+# another job: HYPOTHESIS_PROFILE=search.
+settings.register_profile("fieldmark", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fieldmark"))
 
 
 @pytest.fixture(scope="session")

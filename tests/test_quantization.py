@@ -143,7 +143,7 @@ def test_a_scaling_that_differs_by_channel_is_left_alone():
     assert relative(open_runtime(int8).run(pixels, ("logits",)).logits, wanted) < 0.1
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=12, deadline=None)
 @given(cases(), st.integers(0, 2**32 - 1))
 def test_any_list_becomes_a_network_with_all_its_outputs(case: Case, seed: int) -> None:
     made = plan(case.network, case.n_classes)

@@ -23,7 +23,7 @@ from fieldmark.networks.weights import initial
 from tests.networks.strategies import random_pixels, random_weights
 from tests.networks.test_keras_and_onnx import run_onnx
 
-quiet = settings(deadline=None, derandomize=True)
+quiet = settings(deadline=None)
 LITE0 = "efficientnet-lite0"
 START = "INPUT 32x32x3 -> "
 

@@ -148,7 +148,7 @@ def test_the_recommended_networks_give_no_hint(name: str) -> None:
     assert find(made, sights(made)) == ()
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 @given(cases())
 def test_no_list_is_too_odd_to_be_looked_at(case: Case) -> None:
     made = plan(case.network, case.n_classes)

@@ -26,7 +26,7 @@ Arrays = dict[str, NDArray[np.float32]]
 TOLERANCE = 1e-4
 """On scores, which lie in 0..1; what an export promises."""
 
-few = settings(max_examples=25, deadline=None, derandomize=True)
+few = settings(max_examples=25, deadline=None)
 many = settings(max_examples=300, deadline=None)
 
 

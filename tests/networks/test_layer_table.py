@@ -146,7 +146,7 @@ def test_sixty_columns_leave_the_reasons_out_and_lose_no_number() -> None:
         assert any(line.endswith(f" {row.weights:,}") for line in lines)
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 @given(cases())
 def test_the_table_fits_the_screen_and_adds_up_for_any_list(case: Case) -> None:
     made = plan(case.network, case.n_classes)

@@ -20,7 +20,7 @@ from fieldmark.networks.parser import parse
 from fieldmark.networks.volumes import Plan, plan
 from tests.networks.strategies import Case, cases, random_pixels, random_weights
 
-quiet = settings(max_examples=40, deadline=None, derandomize=True)
+quiet = settings(max_examples=40, deadline=None)
 TEXT = (
     "INPUT 12x10x3 -> CONV 4 3x3 -> BN -> RELU -> POOL 2x2 -> {CONV 4 3x3 same -> BN} -> RELU6 -> "
     "DROPOUT 0.3 -> FC 6 -> BN -> SIGMOID -> FC"

@@ -23,7 +23,7 @@ from fieldmark.networks.layers import (
 from fieldmark.networks.parser import MAX_DEPTH, MAX_LAYERS, SYNTAX, parse
 from tests.networks.strategies import Case, cases, spellings
 
-quiet = settings(deadline=None, derandomize=True)
+quiet = settings(deadline=None)
 START = "INPUT 8x8x3 -> "
 
 
@@ -280,7 +280,7 @@ def outcome(text: str) -> Network | LayerListError:
         return error
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     for candidate in (text, START + text):
@@ -293,7 +293,7 @@ words = ["3x3", "8x8x3", "2", "0.5", "same", "valid", "step", "end", "x", "1e5"]
 pieces = st.sampled_from([*SYNTAX, *marks, *words])
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(pieces, max_size=14).map(" ".join))
 def test_any_row_of_words_is_read_back_or_refused_with_a_mark(text: str) -> None:
     found = outcome(START + text)

@@ -78,7 +78,7 @@ def test_the_pools_reader_reads_what_was_moved_behind_it() -> None:
     assert found["flatten1"].sources == ("relu1",)
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 @given(cases())
 def test_every_operation_reads_what_was_computed_before_it(case: Case) -> None:
     made = plan(case.network, case.n_classes)
@@ -98,7 +98,7 @@ def test_every_operation_reads_what_was_computed_before_it(case: Case) -> None:
     assert found[-1].name == made.steps[-1].name
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 @given(cases())
 def test_no_activation_is_left_before_a_pool_that_alone_reads_it(case: Case) -> None:
     found = {op.name: op for op in operations(plan(case.network, case.n_classes))}

@@ -89,7 +89,7 @@ def windows(draw: st.DrawFn) -> tuple[Item, ...]:
     return (Residual((Conv(1, kernel, "same"),)),)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(windows(), min_size=1, max_size=3))
 def test_the_field_is_the_extent_of_the_pixels_that_matter(rows: list[tuple[Item, ...]]) -> None:
     items = tuple(item for row in rows for item in row)

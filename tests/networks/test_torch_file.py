@@ -107,7 +107,7 @@ def arrays(draw: st.DrawFn) -> NDArray[Any]:
     return raw.astype(draw(st.sampled_from(sorted(KINDS))))
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(st.lists(arrays(), min_size=1, max_size=5), st.booleans())
 def test_what_was_written_is_read_again(values: list[NDArray[Any]], metadata: bool) -> None:
     wanted = {f"layer{i}.weight": each for i, each in enumerate(values)}
@@ -119,7 +119,7 @@ def test_what_was_written_is_read_again(values: list[NDArray[Any]], metadata: bo
         np.testing.assert_array_equal(array, wanted[key], strict=True)
 
 
-@settings(max_examples=60, derandomize=True)
+@settings(max_examples=60)
 @given(st.permutations(range(4)), st.integers(0, 5))
 def test_a_view_is_read_in_its_own_order(order: list[int], offset: int) -> None:
     """Kernels that came from TensorFlow are stored in its order and turned by their strides."""
@@ -577,7 +577,7 @@ def test_a_real_file_cut_anywhere_is_damaged(step: int) -> None:
 FLIPS = st.lists(st.tuples(st.integers(0, len(small_file()) - 1), st.integers(1, 255)), max_size=6)
 
 
-@settings(max_examples=1500, derandomize=True)
+@settings(max_examples=1500)
 @given(FLIPS)
 def test_flipped_bytes_give_arrays_or_one_of_the_two_codes(flips: list[tuple[int, int]]) -> None:
     file = bytearray(small_file())
@@ -615,7 +615,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=1000, derandomize=True)
+@settings(max_examples=1000)
 @given(st.lists(PIECES, max_size=30))
 def test_any_row_of_opcodes_gives_arrays_or_one_of_the_two_codes(pieces: list[bytes]) -> None:
     read_or_refused(around(program(*pieces), SIX))

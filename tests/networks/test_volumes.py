@@ -95,7 +95,7 @@ def test_every_layer_gives_its_volume(layer: str, volume: Volume) -> None:
     assert behind.output == volume
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 @given(cases())
 def test_any_list_that_fits_is_planned_without_gaps(case: Case) -> None:
     found = plan(case.network, case.n_classes)
@@ -118,7 +118,7 @@ def test_any_list_that_fits_is_planned_without_gaps(case: Case) -> None:
     assert found.n_weights == sum(math.prod(shape) for shape in found.weight_shapes.values())
 
 
-@settings(deadline=None, derandomize=True)
+@settings(deadline=None)
 @given(cases())
 def test_maps_are_the_last_volume_and_features_what_the_last_fc_reads(case: Case) -> None:
     found = plan(case.network, case.n_classes)

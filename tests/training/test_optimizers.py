@@ -16,7 +16,7 @@ from tests.training.problems import tiny
 needs_tensorflow = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="the fused update is TensorFlow's"
 )
-few = settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
+few = settings(max_examples=3, deadline=None, phases=[Phase.generate])
 
 N_STEPS = 30
 SHAPES = [(3, 3, 2, 4), (7, 5), (5,)]
