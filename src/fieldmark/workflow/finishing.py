@@ -187,6 +187,7 @@ class _Made:
         parts = [predictor.judge(decoded.pixels[chunk]) for chunk in chunks]
         scores = np.concatenate([part.scores for part in parts])
         counts = manifest.counts("train")
+        drawn = Resampling(recipe.seed, unit_numbers([manifest.examples[i] for i in at]))
         report = reports.measure(
             scores,
             labels_of(manifest)[at],
@@ -198,7 +199,7 @@ class _Made:
                 "threads": str(recipe.threads),
                 "seed": str(recipe.seed),
             },
-            seed=Resampling(recipe.seed, unit_numbers([manifest.examples[i] for i in at])),
+            seed=drawn,
         )
         doubt = measure_doubt(
             scores,
@@ -206,7 +207,7 @@ class _Made:
             [each for part in parts for each in part.decisions],
             temperature=self.rules.temperature,
             promise=self.rules.promise,
-            seed=recipe.seed,
+            seed=drawn,
         )
         return dataclasses.replace(report, doubt=doubt), scores
 
