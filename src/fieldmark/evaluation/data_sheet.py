@@ -99,9 +99,10 @@ def _pictures(shapes: Shapes | None) -> list[str]:
         ["file size in bytes", *_span(shapes.size)],
     ]
     formats = ", ".join(f"{n:,} {plain(name)}" for name, n in shapes.formats.items())
+    sizes = "all of one size" if shapes.n_sizes == 1 else f"{shapes.n_sizes:,} different sizes"
     return [
         *heading,
-        f"{formats}; {shapes.n_sizes:,} different sizes.",
+        f"{formats}; {sizes}.",
         "",
         *table([f"of {counted(shapes.n)}", "smallest", "median", "largest"], rows),
     ]

@@ -131,7 +131,7 @@ def _summary(facts: CardFacts) -> list[str]:
         f"{_names(report.classes)}.",
         "",
         f"On {counted(report.n, 'test picture')} that it never saw: **{report.accuracy}**. "
-        f"{_verdict(report)}",
+        f"{plain(report.verdict)}",
         "",
         _BUILT[training.way],
     ]
@@ -141,10 +141,6 @@ def _names(names: tuple[str, ...]) -> str:
     shown = ", ".join(plain(name) for name in names[:_NAMES_SHOWN])
     rest = len(names) - _NAMES_SHOWN
     return f"{shown} and {rest:,} more" if rest > 0 else shown
-
-
-def _verdict(report: Report) -> str:
-    return plain(report.verdict)
 
 
 def _uses() -> list[str]:
@@ -199,19 +195,15 @@ def _results(report: Report) -> list[str]:
         (f"always answering {plain(report.baseline_class)}", report.baseline),
     ]
     rows = [_row(name, one) for name, one in measured if one is not None]
-    conditions = "; ".join(f"{plain(name)}: {plain(text)}" for name, text in _conditions(report))
+    conditions = "; ".join(f"{plain(name)}: {plain(text)}" for name, text in report.conditions.items())
     return [
         "## Results on the test part, read once",
         "",
         *table(["measure", "value", "95 % interval", "n", "interval by"], rows),
         "",
-        f"Conditions: {conditions}.",
+        f"Conditions: {conditions or 'part: test'}.",
         *_baselines(report),
     ]
-
-
-def _conditions(report: Report) -> list[tuple[str, str]]:
-    return list(report.conditions.items()) or [("part", "test")]
 
 
 def _row(name: str, one: Measurement) -> list[str]:
