@@ -40,7 +40,17 @@ def test_what_a_reader_sees_is_the_name(name: str) -> None:
 
 
 def test_usual_names_are_left_as_they_are() -> None:
-    for name in ("rose", "cats-and-dogs", "No. 7 (old)", "薔薇", "Löwenzahn!", "a: b"):
+    for name in (
+        "rose",
+        "cats-and-dogs",
+        "No. 7 (old)",
+        "-rf",
+        "#7",
+        "=1+1",
+        "薔薇",
+        "Löwenzahn!",
+        "a: b",
+    ):
         assert plain(name) == name
 
 
@@ -65,6 +75,15 @@ def test_inline_code_ends_where_the_name_does(name: str) -> None:
     assert shown.endswith(fence[0])
     assert fence[0] not in re.findall("`+", inner)
     assert "\n" not in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("- a", "\\- a"), ("#", "\\#"), ("1. a", "1\\. a"), ("---", "\\---"), (" + a", " \\+ a")],
+)
+def test_a_name_does_not_begin_an_item_or_a_heading(name: str, shown: str) -> None:
+    assert plain(name) == shown
+    assert unescaped(shown) == name
 
 
 def test_code_that_begins_with_a_backtick_is_kept_apart_from_its_fence() -> None:

@@ -25,6 +25,7 @@ class Unused:
     """One file that was found and not used."""
 
     path: str
+    """Relative to the folder, in one line: what is no text is spelt out."""
     code: str
     reason: str
 

@@ -16,6 +16,8 @@ from fieldmark.evaluation.wording import printable
 _SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|~&$])")
 _LINK: Final = re.compile(r"(?i)(?<=[a-z])(://)|(?<=www)(\.)|(@)")
 """What readers turn into links by themselves."""
+_FIRST: Final = re.compile(r"^(\s*\d*)((?<!\d)[-+#=]+(?!\w)|[.)](?!\S))")
+"""What makes an item, a heading or a line where a text begins with it."""
 _OPEN: Final = "- [ ] **For you to write.** "
 
 
@@ -28,6 +30,7 @@ def plain(text: str) -> str:
     a\|b \<script\>
     """
     marked = _SPECIAL.sub(r"\\\1", printable(text))
+    marked = _FIRST.sub(r"\1\\\2", marked)
     return _LINK.sub(lambda found: "\\" + found[0], marked)
 
 

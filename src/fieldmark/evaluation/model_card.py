@@ -195,7 +195,9 @@ def _results(report: Report) -> list[str]:
         (f"always answering {plain(report.baseline_class)}", report.baseline),
     ]
     rows = [_row(name, one) for name, one in measured if one is not None]
-    conditions = "; ".join(f"{plain(name)}: {plain(text)}" for name, text in report.conditions.items())
+    conditions = "; ".join(
+        f"{plain(name)}: {plain(one)}" for name, one in report.conditions.items()
+    )
     return [
         "## Results on the test part, read once",
         "",

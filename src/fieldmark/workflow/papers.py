@@ -27,6 +27,7 @@ from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.methods import cited, methods, paragraph
 from fieldmark.evaluation.model_card import model_card
 from fieldmark.evaluation.report import Report
+from fieldmark.evaluation.wording import printable
 from fieldmark.networks.pretrained import PRETRAINED
 from fieldmark.training.events import FineTuned
 from fieldmark.training.head import Head
@@ -108,7 +109,10 @@ def data_facts(facts: RunFacts) -> DataFacts:
         name=manifest.name,
         layout=manifest.layout,
         counts={name: {part: parts[part][name] for part in SPLITS} for name in manifest.classes},
-        unused=tuple(Unused(each.path, each.code, each.reason) for each in manifest.left_out),
+        unused=tuple(
+            Unused(printable(each.path), each.code, printable(each.reason))
+            for each in manifest.left_out
+        ),
         shapes=manifest.shapes,
         same_pictures=_digest(each.sha256 for each in manifest.examples),
         same_parts=_digest(
