@@ -1,4 +1,4 @@
-"""The documents of a run: the report page and the model card. Pure: facts in, text out."""
+"""The report page of a run. Pure: facts in, text out."""
 
 from __future__ import annotations
 
@@ -143,72 +143,3 @@ def _shown_settings(settings: Settings) -> dict[str, str]:
             if value != "":
                 found[f"{table.name}.{each.name}"] = str(value)
     return found
-
-
-def card(facts: RunFacts, report: Report) -> str:
-    """Write the model card: what was measured; what only a person knows is left to one."""
-    manifest = facts.manifest
-    parts = ", ".join(f"{len(manifest.part(part)):,} {part}" for part in SPLITS)
-    recalls = "\n".join(
-        f"| {each.name} | {each.recall.text} | {each.recall.interval} | {each.n} |"
-        for each in report.per_class
-    )
-    return "\n".join(
-        [
-            "---",
-            "library_name: fieldmark",
-            "pipeline_tag: image-classification",
-            "---",
-            f"# {facts.folder.name}",
-            "",
-            f"A convolutional network that tells {len(manifest.classes)} classes apart: "
-            f"{', '.join(manifest.classes)}.",
-            "",
-            "## Intended use and what is out of scope",
-            "(For you to write: what it is for, what it is not for, who looked at it.)",
-            "",
-            "## Data",
-            f"{len(manifest.examples):,} pictures of `{manifest.name}` ({parts}); "
-            f"{len(manifest.left_out):,} files left out.",
-            "",
-            "## Results on the test part, read once",
-            f"{report.accuracy}",
-            "",
-            f"Always answering {report.baseline_class!r}: {report.baseline}",
-            "",
-            *_doubt(report),
-            "| class | recall | 95 % interval | n |",
-            "|---|---|---|---|",
-            recalls,
-            "",
-            "## Network",
-            f"`{facts.network}`",
-            "",
-            *_origin(facts.backbone),
-            *(f"- {sentence}" for sentence in facts.origin),
-        ]
-    )
-
-
-def _doubt(report: Report) -> list[str]:
-    """Say which answers are accepted, what that promises and how it went."""
-    doubt = report.doubt
-    if doubt is None:
-        return []
-    found = [doubt.promise, "", f"Accepted: {doubt.coverage}", ""]
-    if doubt.error is not None:
-        found += [f"Wrong among them: {doubt.error}", ""]
-    return found
-
-
-def _origin(backbone: str) -> list[str]:
-    """Say whose weights a pretrained backbone has, and under which licence."""
-    start = PRETRAINED.get(backbone)
-    if start is None:
-        return []
-    return [
-        "## Where the weights began",
-        f"`{start.name}`, trained on ImageNet: {start.origin}. Licence {start.licence}; "
-        f"{start.reference}. SHA-256 of the file: `{start.sha256}`.",
-        "",
-    ]
