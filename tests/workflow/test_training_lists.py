@@ -52,6 +52,7 @@ def test_a_run_obeys_lists_and_a_saved_split_and_can_be_repeated(
     assert used(run)["circle/001.png"][0] == "square"
     left_out = {r["path"]: r["problem"] for r in rows_of(run.folder / "data.csv")}
     assert left_out["circle/000.png"] == "left-out-by-list"
+    assert "overrides.csv" not in left_out
     kept = read(run.folder / "config.toml")
     assert kept.data.overrides == str(data / "overrides.csv")
     elsewhere = kept.changed("run", {"out": str(tmp_path / "again")})

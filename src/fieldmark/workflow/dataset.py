@@ -329,7 +329,11 @@ def _fixed(
     listed = fix_list.find(data.overrides, manifest.root)
     if listed is None:
         return fix_list.Applied(manifest=manifest, kept=frozenset(), notes=())
-    return fix_list.apply(manifest, fix_list.read(listed), to_learn=to_learn, refuse=refuse)
+    # The list itself, where it lies among the pictures, is none that was left out.
+    root, own = manifest.root.absolute(), listed.absolute()
+    left_out = tuple(each for each in manifest.left_out if root / each.path != own)
+    others = replace(manifest, left_out=left_out)
+    return fix_list.apply(others, fix_list.read(listed), to_learn=to_learn, refuse=refuse)
 
 
 def _list_of(data: DataSettings) -> Path | None:
