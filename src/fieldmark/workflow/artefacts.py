@@ -69,7 +69,7 @@ def write_all(
     look = counter.line(facts.command or "fieldmark.train", model_id, facts.created)
     folder.write(counter.NAME, look)
     folder.write("model.onnx", facts.exported.onnx)
-    folder.write("MODEL_CARD.md", documents.card(facts, report))
+    folder.write("MODEL_CARD.md", documents.card(facts, report.alone))
     folder.write("report.html", documents.report_page(facts, report, worst, environment, model_id))
 
 
