@@ -27,7 +27,7 @@ NEAREST: Final = "nearest picture"
 SIMPLE: Final = (MOST_FREQUENT, COLOURS, NEAREST)
 """The names of rules; any other name is that of an earlier run, which always ends in a number."""
 LEVEL: Final = 0.95
-_AS_SAID: Final = {COLOURS: "its colours alone", NEAREST: "the nearest picture"}
+_AS_SAID: Final = {COLOURS: "colours alone", NEAREST: "the nearest picture"}
 _WIDE: Final = 46
 """Columns that a row takes beside the name, with the gaps, before the difference."""
 
@@ -109,7 +109,7 @@ def baseline(
     >>> model, rule = np.arange(100) < 90, np.arange(100) % 2 < 1
     >>> found = baseline("colours", "A linear rule on colours.", model, rule, None, 0)
     >>> found.accuracy.text, points(found.ahead)
-    ('50.0 %', '+40.0 points (+28.1 to +50.9)')
+    ('50.0 %', '+40.0 points (+27.8 to +50.6)')
     """
     n = len(right_model)
     if not n or len(right_rule) != n or (groups is not None and len(groups) != n):
@@ -136,7 +136,7 @@ def best_rule(baselines: Sequence[Baseline]) -> Baseline | None:
 
 
 def beaten(rule: Baseline | None) -> bool:
-    """Whether a model is surely ahead of a rule: the interval of the difference is above 0."""
+    """Whether a model is surely ahead of a rule, if any: the difference's interval is above 0."""
     return rule is None or (rule.ahead is not None and rule.ahead.low > 0)
 
 
@@ -161,21 +161,23 @@ def verdict(
     >>> colours = baseline("colours", "", model, rule, None, 0)
     >>> always = share_of("baseline", np.arange(100) < 30, None)
     >>> verdict(share_of("accuracy", model, None), always, "rose", colours)
-    'Clearly better than always answering "rose" (30.0 %) and than its colours alone (50.0 %).'
+    'Clearly better than always answering "rose" (30.0 %) and than colours alone (50.0 %).'
     """
     simple = f'always answering "{printable(always_class)}" ({always.text})'
+    other = f"{_AS_SAID[rule.name]} ({rule.accuracy.text})" if rule else ""
+    behind = rule is not None and rule.ahead is not None and rule.ahead.value <= 0
+    if accuracy.value <= always.value:
+        return f"Not better than {simple}" + (f", nor than {other}." if behind else ".")
     if accuracy.low <= always.high:
-        if accuracy.value > always.value:
-            return f"Better than {simple} on these pictures, but the two intervals overlap."
-        return f"Not better than {simple}."
-    if rule is None:
+        said = f"Better than {simple} on these pictures, but the two intervals overlap"
+        return said + (f"; not better than {other}." if behind else ".")
+    if rule is None or rule.ahead is None:
         return f"Clearly better than {simple}."
-    other = f"{_AS_SAID[rule.name]} ({rule.accuracy.text})"
     if beaten(rule):
         return f"Clearly better than {simple} and than {other}."
-    if rule.ahead is not None and rule.ahead.value > 0:
-        return f"Clearly better than {simple}; better than {other} too, but perhaps by chance."
-    return f"Clearly better than {simple}, but not better than {other}."
+    if behind:
+        return f"Clearly better than {simple}, but not better than {other}."
+    return f"Clearly better than {simple}; better than {other} too, but perhaps by chance."
 
 
 def lines(baselines: Sequence[Baseline], n: int, width: int) -> Iterator[str]:
