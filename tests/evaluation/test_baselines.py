@@ -99,7 +99,7 @@ def test_a_model_no_better_than_colours_is_told_so() -> None:
         'Clearly better than always answering "cat" (50.0 %), but not better than colours '
         "alone (90.0 %)."
     )
-    assert not found.clearly_better
+    assert found.matched
     assert cautions(found, {}, {})[0] == found.verdict
 
 
@@ -108,7 +108,8 @@ def test_a_lead_that_may_be_chance_is_called_that() -> None:
     assert found.verdict.endswith(
         "; better than the nearest picture (89.5 %) too, but perhaps by chance."
     )
-    assert not found.clearly_better
+    assert not found.matched
+    assert cautions(found, {}, {}) == ()
 
 
 def test_the_best_rule_is_the_one_that_is_named() -> None:
@@ -116,7 +117,7 @@ def test_the_best_rule_is_the_one_that_is_named() -> None:
     assert found.verdict == (
         'Clearly better than always answering "cat" (50.0 %) and than the nearest picture (70.0 %).'
     )
-    assert found.clearly_better
+    assert not found.matched
     assert cautions(found, {}, {}) == ()
 
 
@@ -124,7 +125,7 @@ def test_an_earlier_run_is_no_simple_rule() -> None:
     plain = report_with(rule(COLOURS, 110))
     with_run = report_with(rule(COLOURS, 110), rule("pets-1", 200))
     assert with_run.verdict == plain.verdict
-    assert with_run.clearly_better
+    assert not with_run.matched
     assert with_run.alone == plain
 
 
@@ -133,7 +134,7 @@ def test_one_that_does_not_beat_the_commonest_class_is_told_that_first() -> None
     assert found.verdict == (
         'Not better than always answering "cat" (50.0 %), nor than colours alone (99.5 %).'
     )
-    assert not found.clearly_better
+    assert found.matched
 
 
 def test_one_that_beats_nothing_surely_is_told_of_the_rule_that_does() -> None:
@@ -152,7 +153,7 @@ def test_a_rule_that_is_beaten_is_no_excuse() -> None:
 def test_a_rule_whose_lead_was_not_measured_is_not_called_beaten() -> None:
     unknown = dataclasses.replace(rule(COLOURS, 110), ahead=None)
     found = report_with(unknown)
-    assert not found.clearly_better
+    assert not found.matched
     assert "colours" not in found.verdict
 
 

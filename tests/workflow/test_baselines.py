@@ -211,7 +211,7 @@ def test_a_model_that_only_needed_colours_is_told_so(finished: Finished) -> None
     assert list(found) == [MOST_FREQUENT, COLOURS, NEAREST]
     assert found[COLOURS].accuracy.value > 0.9
     assert found[MOST_FREQUENT].accuracy.value == report.baseline.value
-    assert not report.clearly_better
+    assert report.matched
     assert "not better than colours alone" in report.verdict
     assert report.verdict[:40] in "\n".join(report.lines(80))
 

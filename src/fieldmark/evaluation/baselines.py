@@ -135,9 +135,9 @@ def best_rule(baselines: Sequence[Baseline]) -> Baseline | None:
     return max(rules, key=lambda each: each.accuracy.value, default=None)
 
 
-def beaten(rule: Baseline | None) -> bool:
-    """Whether a model is surely ahead of a rule, if any: the difference's interval is above 0."""
-    return rule is None or (rule.ahead is not None and rule.ahead.low > 0)
+def as_good(rule: Baseline | None) -> bool:
+    """Whether a rule, if there is one, has at least as many right as the model."""
+    return rule is not None and rule.ahead is not None and rule.ahead.value <= 0
 
 
 def verdict(
@@ -165,7 +165,7 @@ def verdict(
     """
     simple = f'always answering "{printable(always_class)}" ({always.text})'
     other = f"{_AS_SAID[rule.name]} ({rule.accuracy.text})" if rule else ""
-    behind = rule is not None and rule.ahead is not None and rule.ahead.value <= 0
+    behind = as_good(rule)
     if accuracy.value <= always.value:
         return f"Not better than {simple}" + (f", nor than {other}." if behind else ".")
     if accuracy.low <= always.high:
@@ -173,7 +173,7 @@ def verdict(
         return said + (f"; not better than {other}." if behind else ".")
     if rule is None or rule.ahead is None:
         return f"Clearly better than {simple}."
-    if beaten(rule):
+    if rule.ahead.low > 0:
         return f"Clearly better than {simple} and than {other}."
     if behind:
         return f"Clearly better than {simple}, but not better than {other}."

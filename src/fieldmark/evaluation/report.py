@@ -93,10 +93,10 @@ class Report:
         return beside.verdict(self.accuracy, self.baseline, self.baseline_class, rule)
 
     @property
-    def clearly_better(self) -> bool:
-        """Whether this is surely ahead of the commonest class and of the best simple rule."""
-        ahead = self.accuracy.low > self.baseline.high
-        return ahead and beside.beaten(beside.best_rule(self.baselines))
+    def matched(self) -> bool:
+        """Whether what needs no network does as well here: the commonest class, or a rule."""
+        rule = beside.best_rule(self.baselines)
+        return self.accuracy.low <= self.baseline.high or beside.as_good(rule)
 
     @property
     def alone(self) -> Report:
