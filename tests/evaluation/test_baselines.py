@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fieldmark.errors import DataError, UsageError
-from fieldmark.evaluation import baselines, measures
+from fieldmark.evaluation import measures
 from fieldmark.evaluation.baselines import COLOURS, MOST_FREQUENT, NEAREST, Baseline, baseline
 from fieldmark.evaluation.cautions import cautions
+from fieldmark.evaluation.comparison_lines import points
 from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.paired import accuracy_difference
 from fieldmark.evaluation.report import Report, measure
@@ -38,6 +39,13 @@ def report_with(*rules: Baseline, model: int = 180) -> Report:
         np.eye(2)[answers], truth, ("cat", "dog"), baseline_class="cat", conditions={}, seed=0
     )
     return dataclasses.replace(found, baselines=rules)
+
+
+def lead(found: Report) -> str:
+    """How far the model is ahead of the first rule, as it is shown."""
+    ahead = found.baselines[0].ahead
+    assert ahead is not None
+    return points(ahead)
 
 
 # --- one rule
@@ -193,7 +201,7 @@ def test_eighty_columns_hold_a_row_each() -> None:
     found = report_with(rule(MOST_FREQUENT, 100), rule(COLOURS, 110), rule("pets-1", 180))
     lines = found.lines(80)
     at = lines.index("  beside it            accuracy      (95 %)   the model is ahead by")
-    ahead = baselines.points(found.baselines[1].ahead)
+    ahead = lead(dataclasses.replace(found, baselines=found.baselines[1:]))
     assert lines[at + 2] == f"  colours                55.0 %   48.1-61.7   {ahead}"
     assert lines[at + 3].startswith("  pets-1                 90.0 %   85.1-93.4   0.0 points (")
     assert lines[at + 4] == ""
@@ -204,8 +212,7 @@ def test_on_a_narrow_screen_the_difference_has_its_own_line() -> None:
     found = report_with(rule(COLOURS, 110))
     lines = found.lines(60)
     at = next(place for place, line in enumerate(lines) if line.startswith("  colours"))
-    ahead = baselines.points(found.baselines[0].ahead)
-    assert lines[at + 1] == f"    the model is ahead by {ahead}"
+    assert lines[at + 1] == f"    the model is ahead by {lead(found)}"
 
 
 def test_where_the_pictures_are_fewer_it_is_said() -> None:
@@ -231,4 +238,4 @@ def test_no_line_is_wider_than_the_screen_whatever_the_name(width: int, name: st
 def test_a_long_name_does_not_push_the_numbers_out() -> None:
     found = report_with(rule("a" * 90 + "-1", 180))
     (row,) = [line for line in found.lines(80) if line.startswith("  aaa")]
-    assert row.endswith(baselines.points(found.baselines[0].ahead))
+    assert row.endswith(lead(found))

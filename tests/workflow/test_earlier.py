@@ -16,6 +16,7 @@ from fieldmark.data import table
 from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Example, Manifest
 from fieldmark.evaluation.baselines import Baseline
+from fieldmark.evaluation.comparison import MIN_UNITS
 from fieldmark.evaluation.paired import accuracy_difference
 from fieldmark.workflow import earlier
 from fieldmark.workflow.earlier import EarlierRuns, TestPart
@@ -156,7 +157,7 @@ def test_a_run_with_too_few_common_pictures_gives_way_to_an_older_one(
     beside: Callable[..., Path], newest: Callable[..., Baseline | None]
 ) -> None:
     beside("shapes-1", age=20)
-    beside("shapes-2", predictions=lambda rows: rows[: earlier.MIN_UNITS - 1])
+    beside("shapes-2", predictions=lambda rows: rows[: MIN_UNITS - 1])
     found = newest()
     assert found is not None
     assert found.name == "shapes-1"
@@ -185,8 +186,21 @@ def test_a_folder_that_is_not_there_holds_no_run(finished: Finished, tmp_path: P
     assert EarlierRuns(own, "").newest(part_of(finished)) is None
 
 
+def no_answers(run: Path) -> None:
+    (run / "predictions.csv").unlink()
+
+
+def no_data_list(run: Path) -> None:
+    (run / "data.csv").unlink()
+
+
+def folder_for_a_list(run: Path) -> None:
+    (run / "predictions.csv").unlink()
+    (run / "predictions.csv").mkdir()
+
+
 DAMAGE: dict[str, Callable[[Path], object]] = {
-    "no answers": lambda run: (run / "predictions.csv").unlink(),
+    "no answers": no_answers,
     "empty answers": lambda run: (run / "predictions.csv").write_bytes(b""),
     "cut answers": lambda run: (run / "predictions.csv").write_text("path,label\na,b\n"),
     "not text": lambda run: (run / "predictions.csv").write_bytes(bytes(range(256)) * 9),
@@ -194,11 +208,8 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "a cell without an end": lambda run: (run / "predictions.csv").write_text(
         'path\n"' + "x" * 200_000
     ),
-    "a folder for a list": lambda run: [
-        (run / "predictions.csv").unlink(),
-        (run / "predictions.csv").mkdir(),
-    ],
-    "no data list": lambda run: (run / "data.csv").unlink(),
+    "a folder for a list": folder_for_a_list,
+    "no data list": no_data_list,
     "another data list": lambda run: (run / "data.csv").write_text("path,group\na,\n"),
     "another split list": lambda run: (run / "split.csv").write_text("a\n1\n"),
     "settings of nothing": lambda run: (run / "config.toml").write_bytes(b"\xff = ["),
