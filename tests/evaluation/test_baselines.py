@@ -189,7 +189,7 @@ def test_a_report_of_an_older_version_has_none() -> None:
 )
 def test_misshapen_baselines_are_refused(broken: object) -> None:
     fields = report_with().to_dict() | {"baselines": broken}
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="missing or misshapen") as caught:
         Report.from_dict(fields)
     assert caught.value.code == "report-unknown"
 
