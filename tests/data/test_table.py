@@ -204,3 +204,10 @@ def test_a_name_that_two_files_share_but_for_accents_is_not_guessed() -> None:
 def test_every_written_name_is_found_among_any_others(paths: list[str]) -> None:
     known = Names(paths)
     assert [known.find(cell(path)) for path in paths] == paths
+
+
+def test_a_line_with_more_cells_than_the_header_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("path,label\na,b,c\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="more cells than the header"):
+        table.rows(path)

@@ -273,6 +273,7 @@ class TestJson:
             "top_k",
             "n_groups",
             "doubt",
+            "baselines",
         ]
 
     def test_a_report_from_before_these_numbers_is_still_read(self):

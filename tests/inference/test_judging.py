@@ -87,6 +87,7 @@ def test_the_decisions_of_pictures_follow_from_logits_and_features(held, decidin
     far, clear = found.strangeness >= 1, margins(outputs.logits) >= 1.9
     expected = np.where(far, "unknown", np.where(clear, "accept", "unsure"))
     assert list(found.decisions) == expected.tolist()
+    np.testing.assert_allclose(found.features, outputs.features, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(found.scores, deciding.scores(pixels))
 
 
@@ -139,3 +140,4 @@ def test_features_that_do_not_fit_are_refused(held, kind):
 def test_no_pictures_give_no_decisions(deciding, tiny):
     found = deciding.judge(tiny.pixels(1)[:0])
     assert (found.scores.shape, found.decisions) == ((0, 3), ())
+    assert found.features is None

@@ -136,3 +136,31 @@ def test_every_mode_that_is_decoded_is_looked_at(mode: str) -> None:
     file_of = converted if mode == "I;16" else picture.convert(mode)
     data = jpeg(file_of) if mode == "CMYK" else png(file_of)
     assert look(data)["contrast"] > 10
+
+
+def test_each_of_64_colours_has_its_place_red_slowest() -> None:
+    for write in (png, jpeg):
+        shares = look(write(Image.new("RGB", (70, 130), (200, 20, 100))))["colors"]
+        assert np.flatnonzero(shares).tolist() == [3 * 16 + 0 * 4 + 1]
+        assert shares.sum() == 1
+
+
+def test_a_grey_picture_has_four_colours_at_most() -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8)[None], 64, axis=0)
+    shares = look(png(Image.fromarray(ramp)))["colors"]
+    assert np.flatnonzero(shares).tolist() == [0, 21, 42, 63]
+    assert shares[[0, 21, 42, 63]].tolist() == [0.25] * 4
+
+
+@pytest.mark.parametrize("size", [(16, 16), (16, 500), (500, 16), (640, 480)])
+def test_shares_add_up_to_one_at_every_size(size: tuple[int, int]) -> None:
+    shares = look(png(photo(4, size)))["colors"].astype(float)
+    assert shares.sum() == pytest.approx(1, abs=2e-3)  # half precision, 64 times
+    assert shares.min() >= 0
+
+
+def test_shares_of_large_pictures_are_those_of_all_pixels_nearly() -> None:
+    picture = photo(6, (640, 480))
+    pixels = np.asarray(picture).reshape(-1, 3) >> 6
+    counted = np.bincount(pixels @ np.array([16, 4, 1]), minlength=64) / len(pixels)
+    assert np.abs(look(png(picture))["colors"] - counted).sum() < 0.05

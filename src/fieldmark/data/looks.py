@@ -32,8 +32,10 @@ _ANY: Final = InputSpec(height=64, width=64)  # a look follows no spec
 Progress = Callable[[int, int], None]
 
 
-FACTS: Final = np.dtype([(name, LOOK[name]) for name in LOOK.names or () if name != "thumb"])
-"""A look without its thumbnail."""
+FACTS: Final = np.dtype(
+    [(name, LOOK[name]) for name in LOOK.names or () if name not in ("thumb", "colors")]
+)
+"""A look without its thumbnail and its colours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,7 @@ class Looks:
 
     @cached_property
     def facts(self) -> NDArray[np.void]:
-        """(n_contents,) of :data:`FACTS`: the rows without thumbnails, in memory."""
+        """(n_contents,) of :data:`FACTS`: the rows without pictures of them, in memory."""
         found = np.empty(len(self.rows), FACTS)
         for name in FACTS.names or ():
             found[name] = self.rows[name]

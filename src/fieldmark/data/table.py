@@ -114,12 +114,18 @@ def line(row: Sequence[str | float | None]) -> str:
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """Read a file that :func:`written` wrote: one dict per line, header to text, in plain words."""
+    """Read a file that :func:`written` wrote: one dict per line, header to text, in plain words.
+
+    Raises
+    ------
+    ValueError
+        A line has more cells than the header.
+    """
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        return [
-            {plain(name): plain(text or "") for name, text in row.items()}
-            for row in csv.DictReader(file)
-        ]
+        found = list(csv.DictReader(file))
+    if any(None in row for row in found):
+        raise ValueError("a line has more cells than the header")
+    return [{plain(name): plain(text or "") for name, text in row.items()} for row in found]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def cautions(
 
 
 def _not_better(report: Report) -> str:
-    return "" if report.accuracy.low > report.baseline.high else report.verdict
+    return report.verdict if report.matched else ""
 
 
 def _missing(report: Report) -> str:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
-from fieldmark.evaluation.report import Measurement
+from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.thumbnails import dealt
 from fieldmark.evaluation.wording import clip, columns, counted, pad, printable
 

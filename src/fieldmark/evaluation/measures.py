@@ -137,14 +137,26 @@ def share(
     >>> print(share("accuracy", sample, sample.right))
     accuracy 66.7 % (20.8 to 93.9, 3 pictures)
     """
-    seen = hits if among is None else hits[among]
-    n, n_groups = len(seen), None
+    groups = sample.groups
+    if among is not None:
+        hits, groups = hits[among], None if groups is None else groups[among]
+    return share_of(name, hits, groups)
+
+
+def share_of(name: str, hits: NDArray[np.bool_], groups: NDArray[np.int64] | None) -> Measurement:
+    """Measure how often something holds among at least one example; equal groups belong together.
+
+    Examples
+    --------
+    >>> print(share_of("accuracy", np.array([True, True, False]), None))
+    accuracy 66.7 % (20.8 to 93.9, 3 pictures)
+    """
+    n, n_groups = len(hits), None
     worth = float(n)
-    if sample.groups is not None:
-        groups = sample.groups if among is None else sample.groups[among]
-        worth = effective_n(seen, groups)
+    if groups is not None:
+        worth = effective_n(hits, groups)
         n_groups = len(np.unique(groups))
-    rate = int(seen.sum()) / n
+    rate = int(hits.sum()) / n
     return Measurement(name, rate, *wilson_rate(rate, worth), n, n_groups=n_groups)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fieldmark.errors import UsageError
 from fieldmark.evaluation.intervals import paired_difference
-from fieldmark.evaluation.report import Measurement
+from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.resampling import mean_interval
 from fieldmark.rng import derive
 

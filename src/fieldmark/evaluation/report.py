@@ -20,7 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.errors import DataError, UsageError
+from fieldmark.evaluation import baselines as beside
 from fieldmark.evaluation import measures, metrics
+from fieldmark.evaluation.baselines import Baseline as Baseline
 from fieldmark.evaluation.doubt import Doubt
 from fieldmark.evaluation.measurement import Measurement as Measurement
 from fieldmark.evaluation.measurement import maybe_int
@@ -80,16 +82,27 @@ class Report:
     """Groups of test examples that belong together; None where each stands alone."""
     doubt: Doubt | None = None
     """Decisions and calibration; None: the model file decides nothing."""
+    baselines: tuple[Baseline, ...] = ()
+    """What simple rules, and an earlier run, reach on the same pictures; the first is
+    ``baseline`` again. Empty: not measured, or a report of an older version."""
 
     @property
     def verdict(self) -> str:
-        """One sentence on whether this beats knowing nothing but the commonest class."""
-        simple = f'always answering "{printable(self.baseline_class)}" ({self.baseline.text})'
-        if self.accuracy.low > self.baseline.high:
-            return f"Clearly better than {simple}."
-        if self.accuracy.value > self.baseline.value:
-            return f"Better than {simple} on these pictures, but the two intervals overlap."
-        return f"Not better than {simple}."
+        """One sentence on whether this beats the commonest class, and the best simple rule."""
+        rule = beside.best_rule(self.baselines)
+        return beside.verdict(self.accuracy, self.baseline, self.baseline_class, rule)
+
+    @property
+    def matched(self) -> bool:
+        """Whether what needs no network does as well here: the commonest class, or a rule."""
+        rule = beside.best_rule(self.baselines)
+        return self.accuracy.low <= self.baseline.high or beside.as_good(rule)
+
+    @property
+    def alone(self) -> Report:
+        """The same without earlier runs: what else lies around must not change a model file."""
+        simple = tuple(each for each in self.baselines if each.simple)
+        return dataclasses.replace(self, baselines=simple)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; the keys are the fields' names and ``schema``."""
@@ -132,6 +145,7 @@ class Report:
                 top_k=_optional(fields.get("top_k")),
                 n_groups=maybe_int(fields.get("n_groups")),
                 doubt=Doubt.from_dict(fields["doubt"]) if fields.get("doubt") else None,
+                baselines=tuple(Baseline.from_dict(each) for each in fields.get("baselines", ())),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise _unknown(f"a field is missing or misshapen: {error!r}") from error
@@ -142,7 +156,7 @@ class Report:
         60 columns and more show everything; fewer cut the lines.
         """
         doubt = self.doubt.lines() if self.doubt else []
-        texts = [*self._head(width), *doubt, "", *self._table(width)]
+        texts = [*self._head(width), *doubt, "", *self._beside(width), *self._table(width)]
         return [clip(line, max(1, width)).rstrip() for line in texts]
 
     def _head(self, width: int) -> list[str]:
@@ -169,6 +183,12 @@ class Report:
         if self.n_groups is not None:
             rows.append(f"  the intervals count {counted(self.n_groups, 'group')}, not pictures")
         return rows
+
+    def _beside(self, width: int) -> list[str]:
+        if not self.baselines:
+            return []
+        said = beside.wrapped(self.verdict, width)
+        return [*beside.lines(self.baselines, self.n, width), "", *said, ""]
 
     def _table(self, width: int) -> list[str]:
         # 35 columns hold the numbers and the gaps; half of the rest at most goes to the mistakes.

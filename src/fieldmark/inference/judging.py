@@ -37,6 +37,8 @@ class Judged:
     picture is unknown. None: that is not judged."""
     decisions: tuple[Decision | None, ...]
     """One per picture; None: the model file does not say how."""
+    features: NDArray[np.float32] | None = None
+    """(n, n_features): what strangeness was judged by; None: it was not."""
 
 
 class Judge:
@@ -93,7 +95,11 @@ class Judge:
                 ]
         scores = softmax(logits, rules.temperature).astype(np.float32)
         return Judged(
-            scores=scores, logits=logits, strangeness=strangeness, decisions=tuple(decisions)
+            scores=scores,
+            logits=logits,
+            strangeness=strangeness,
+            decisions=tuple(decisions),
+            features=None if strangeness is None else given.features,
         )
 
     def _strangeness(self, given: Outputs, n: int) -> NDArray[np.float64] | None:

@@ -255,6 +255,7 @@ class Predictor:
             self._judge.judged(given, len(pixels[start : start + batch]))
             for start, given in self._answers(pixels, batch, self._judge.outputs)
         ]
+        features = [part.features for part in parts if part.features is not None]
         strange = [part.strangeness for part in parts if part.strangeness is not None]
         empty = np.empty((0, len(self.classes)), np.float32)
         return Judged(
@@ -262,6 +263,7 @@ class Predictor:
             logits=np.concatenate([empty, *(part.logits for part in parts)]),
             strangeness=np.concatenate(strange) if strange else None,
             decisions=tuple(each for part in parts for each in part.decisions),
+            features=np.concatenate(features) if features else None,
         )
 
     def _answers(

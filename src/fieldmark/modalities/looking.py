@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 THUMB: Final = 64
 """Pixels each way of the grey thumbnail."""
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when a record of the same bytes would differ: older ones are then not read."""
 SCALE: Final = 128
 """Pixels that must be left on both sides where detail is judged."""
+N_SHADES: Final = 4
+"""Of red, of green and of blue, that colours are told apart by."""
 
 LOOK: Final = np.dtype(
     [
@@ -43,6 +45,7 @@ LOOK: Final = np.dtype(
         ("mean_color", np.float32, 3),  # red, green, blue, 0 to 255
         ("border_color", np.float32, 3),  # the same of the outermost sixteenth
         ("border_spread", np.float32),  # standard deviation of its grey values; 0: a plain frame
+        ("colors", np.float16, N_SHADES**3),  # share of each colour; red changes slowest
         ("thumb", np.uint8, (THUMB, THUMB)),  # grey, stretched to a square
     ]
 )
@@ -94,6 +97,7 @@ def look(data: bytes) -> np.void:
     found["blur"] = blur_effect(grey)
     found["mean_color"] = _color([pixels], bgr)
     found["border_color"] = _color(_sides(pixels), bgr)
+    found["colors"] = _shares(pixels, bgr)
     found["border_spread"] = cv2.meanStdDev(thumb, mask=_BORDER)[1][0, 0]
     return cast(np.void, found[()])
 
@@ -170,6 +174,17 @@ def _color(areas: Sequence[NDArray[np.uint8]], bgr: bool) -> NDArray[np.float64]
     means = np.array([opencv().mean(each)[:3] for each in areas], np.float64).mean(axis=0)
     order = [0, 0, 0] if areas[0].ndim == 2 else [2, 1, 0] if bgr else [0, 1, 2]
     found: NDArray[np.float64] = means[order]
+    return found
+
+
+def _shares(pixels: NDArray[np.uint8], bgr: bool) -> NDArray[np.float32]:
+    """Return the share of each of 64 colours (64,), from 64 to 127 pixels each way."""
+    down, across = (max(1, side // THUMB) for side in pixels.shape[:2])
+    some = np.ascontiguousarray(pixels[::down, ::across])
+    planes = [0, 0, 0] if some.ndim == 2 else [2, 1, 0] if bgr else [0, 1, 2]
+    sizes, ends = [N_SHADES] * 3, [0, 256] * 3
+    counts = opencv().calcHist([some], planes, None, sizes, ends)
+    found: NDArray[np.float32] = counts.reshape(-1) / np.float32(some.shape[0] * some.shape[1])
     return found
 
 

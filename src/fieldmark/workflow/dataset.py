@@ -13,6 +13,7 @@ from fieldmark.data import grouping, placing, scan, split, split_file
 from fieldmark.data import groups as grouped
 from fieldmark.data import overrides as fix_list
 from fieldmark.data.folds import folds as dealt
+from fieldmark.data.looks import Looks
 from fieldmark.data.manifest import SPLITS, Example, Manifest, Note, Split
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation.wording import counted
@@ -185,6 +186,8 @@ class Prepared:
     """Paths that a person said to keep, whatever is found."""
     refusals: tuple[DataError, ...] = ()
     """What ``train`` would refuse the classes of the fix list for."""
+    looks: Looks | None = None
+    """What the audit saw of every picture; None: it was made before."""
 
 
 def listed(
@@ -260,7 +263,8 @@ def cleaned(
     clean = replace(result.audit.manifest, audited=True, shapes=shapes(sizes))
     # A ready-made part of which nothing is left must not be drawn anew from the others.
     check_parts(clean, [part for part in SPLITS if with_parts.part(part)])
-    return replace(found, manifest=clean, notes=(*found.notes, *result.notes))
+    notes = (*found.notes, *result.notes)
+    return replace(found, manifest=clean, notes=notes, looks=result.seen.looks)
 
 
 def prepared(

@@ -17,12 +17,14 @@ from fieldmark import runs
 from fieldmark.config import Settings, to_toml
 from fieldmark.data.cache import Decoded
 from fieldmark.data.grouping import unit_numbers
+from fieldmark.data.looks import Looks
 from fieldmark.data.manifest import Manifest
 from fieldmark.evaluation import report as reports
 from fieldmark.evaluation.calibration import softmax
 from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.evaluation.resampling import Resampling
 from fieldmark.export import Exported, export
+from fieldmark.inference.judging import Judged
 from fieldmark.inference.predictor import Predictor
 from fieldmark.inference.runtime import open_runtime
 from fieldmark.networks import CATALOGUE
@@ -32,9 +34,11 @@ from fieldmark.training import events
 from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import Recipe, recorded
 from fieldmark.workflow import artefacts
+from fieldmark.workflow.baselines import Nearest, beside_it, looked_again
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import split_seed
 from fieldmark.workflow.deciding import Evidence, Rules, decided, gathered
+from fieldmark.workflow.earlier import EarlierRuns, TestPart
 from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.foreign import origin_of, shipped
 from fieldmark.workflow.int8 import checked_int8
@@ -80,15 +84,16 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     if session.settings.run.int8:
         int8, verdict = checked_int8(session, trained.decoded, exported.onnx)
     rules = _rules(session, trained, exported.onnx)
-    made = _Made(session.settings, trained, exported, int8, verdict, rules, command)
+    made = _Made(session.settings, trained, exported, int8, verdict, rules, command, session.looks)
     facts = dataclasses.replace(made.facts, notes=notes, seconds=round(seconds, 1))
     folder = trained.folder
     unnamed = folder.path / ".measured.fieldmark"
     made.write_bundle({}, "", unnamed)
     report, scores = made.measured(unnamed)
     session.listen(events.Evaluated(report=report.to_dict()))
-    written = papers(facts, report, artefacts.environment(facts))
-    model_id = made.write_bundle(report.to_dict(), written.card, unnamed)
+    # What other runs lie around must not change a byte of the model file, or of its card.
+    written = papers(facts, report.alone, artefacts.environment(facts))
+    model_id = made.write_bundle(report.alone.to_dict(), written.card, unnamed)
     artefacts.write_all(facts, report, scores, model_id=model_id, papers=written)
     finished = events.RunFinished(
         folder=str(folder.path),
@@ -124,6 +129,7 @@ class _Made:
     verdict: Gate | None
     rules: Rules
     command: str
+    looks: Looks | None
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
@@ -183,17 +189,21 @@ class _Made:
         """Read the test part: here, once, by the file that ships."""
         manifest, decoded, recipe = self.manifest, self.trained.decoded, self.trained.fitted.recipe
         at = positions(manifest, "test")
+        groups = unit_numbers([manifest.examples[i] for i in at])
         predictor = Predictor.open(bundle, threads=recipe.threads)
-        rows = decoded.rows[at]
-        chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
+        rows, nearest = decoded.rows[at], Nearest.of(self.trained.evidence, len(at))
+        parts: list[Judged] = []
         # Chunk by chunk: indexing the map with all rows would copy the whole part into memory.
-        parts = [predictor.judge(decoded.pixels[chunk]) for chunk in chunks]
+        for start in range(0, len(rows), CHUNK):
+            part = predictor.judge(decoded.pixels[rows[start : start + CHUNK]])
+            nearest.ask(part.features)
+            parts.append(dataclasses.replace(part, features=None))
         scores = np.concatenate([part.scores for part in parts])
-        counts = manifest.counts("train")
-        drawn = Resampling(recipe.seed, unit_numbers([manifest.examples[i] for i in at]))
+        counts, truth = manifest.counts("train"), labels_of(manifest)[at]
+        drawn = Resampling(recipe.seed, groups)
         report = reports.measure(
             scores,
-            labels_of(manifest)[at],
+            truth,
             manifest.classes,
             baseline_class=max(counts, key=counts.__getitem__),
             conditions={
@@ -204,15 +214,22 @@ class _Made:
             },
             seed=drawn,
         )
+        beside = beside_it(
+            TestPart(manifest, at, scores.argmax(axis=1) == truth, groups, recipe.seed),
+            report.baseline_class,
+            nearest=nearest,
+            looks=self.looks or looked_again(manifest, at, self.settings, recipe.threads),
+            earlier=EarlierRuns(self.trained.folder, self.settings.data.folder),
+        )
         doubt = measure_doubt(
             scores,
-            labels_of(manifest)[at],
+            truth,
             [each for part in parts for each in part.decisions],
             temperature=self.rules.temperature,
             promise=self.rules.promise,
             seed=drawn,
         )
-        return dataclasses.replace(report, doubt=doubt), scores
+        return dataclasses.replace(report, doubt=doubt, baselines=beside), scores
 
     @cached_property
     def facts(self) -> RunFacts:

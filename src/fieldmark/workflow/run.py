@@ -39,8 +39,14 @@ class Run:
 
     @cached_property
     def report(self) -> Report:
-        """What the test part said."""
-        return Report.from_dict(self.predictor.bundle.report)
+        """What the test part said; the folder knows an earlier run too, the model file none."""
+        report = Report.from_dict(self.predictor.bundle.report)
+        try:
+            text = (self.folder / "metrics.json").read_text(encoding="utf-8")
+            told = Report.from_dict(json.loads(text))
+        except (OSError, ValueError, AttributeError, DataError):
+            return report
+        return told if told.alone == report else report
 
     @cached_property
     def history(self) -> tuple[dict[str, Any], ...]:

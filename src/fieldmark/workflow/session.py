@@ -10,6 +10,7 @@ from typing import Final
 
 from fieldmark import runs
 from fieldmark.config import Settings
+from fieldmark.data.looks import Looks
 from fieldmark.data.manifest import Manifest, Note
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training import events
@@ -34,6 +35,8 @@ class Session:
     started: float = field(default_factory=time.monotonic)
     log: list[Event] = field(default_factory=list)
     folder: runs.RunFolder | None = None
+    looks: Looks | None = None
+    """What the audit saw of every picture; None: it was made before."""
 
     def listen(self, event: Event) -> None:
         """Pass an event on; all but progress are kept for the run's log."""

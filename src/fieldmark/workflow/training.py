@@ -86,7 +86,7 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
     if not starts_pretrained(settings) or settings.head.fine_tune in ("blocks", "all"):
         backend.chosen()  # a missing extra is said before any work is done
     found = prepared(dataset.manifest, settings, threads=threads, listen=session.listen)
-    manifest = found.manifest
+    manifest, session.looks = found.manifest, found.looks
     for note in dict.fromkeys((*dataset.notes, *found.notes)):
         session.listen(Noted(code=note.code, text=note.text))
     choice = choose(
