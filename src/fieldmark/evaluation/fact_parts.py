@@ -48,7 +48,7 @@ SCALES: Final[Mapping[str, Scale]] = {
     "size": Scale("smallest", "largest", "", " pixels"),
     "shape": Scale("narrowest", "widest", "width / height"),
     "JPEG quality": Scale("most compressed", "least compressed", "quality", " of 100"),
-    "file size": Scale("smallest files", "largest files", "", " kB"),
+    "file size": Scale("smallest-file", "largest-file", "", " kB"),
 }
 """Facts whose values say by themselves which fact it is."""
 
@@ -159,7 +159,7 @@ def _number(value: float) -> str:
 
 def _of_texts(fact: str, values: Sequence[str]) -> Parts:
     n_each = Counter(each for each in values if each)
-    # The first of equally frequent ones in the alphabet first: the order of the files plays no part.
+    # Equally frequent ones by the alphabet: the order of the files plays no part.
     order = sorted(n_each, key=lambda word: (-n_each[word], word))
     frequent = [word for word in order[:MOST_VALUES] if n_each[word] >= FEW]
     rare = order[len(frequent) :]

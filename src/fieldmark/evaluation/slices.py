@@ -24,7 +24,7 @@ from fieldmark.evaluation.fact_parts import SCALES, Values, parts
 from fieldmark.evaluation.intervals import effective_n, nothing_to_measure, wilson_rate
 from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.paired import holm
-from fieldmark.evaluation.wording import counted, percent, printable
+from fieldmark.evaluation.wording import columns, counted, pad, percent, printable
 
 SIGNIFICANT: Final = 0.05
 """Chance of even one false alarm among all slices of a report."""
@@ -93,6 +93,17 @@ class Slices:
         ['worse on: weather: rain 32.0 % (24 to 42, 100 pictures) against 80.0 % elsewhere']
         """
         return [f"worse on: {each}" for each in self.worse[:MAX_LINES]]
+
+    def table(self) -> list[str]:
+        """Say all of them, one line each, the most telling first, and what was not looked at."""
+        widest = max([columns(each.name) for each in self.found], default=0)
+        found = [
+            f"{pad(each.name, widest)}  {each.accuracy.text:>7}  {each.accuracy.short_interval:>10}"
+            f"  {each.accuracy.n:>6,}  {each.rest.text:>7}  {each.p_adjusted:.3f}"
+            for each in self.found
+        ]
+        heading = f"{pad('slice', widest)}  right        (95 %)       n  elsewhere  p, of all"
+        return [*([heading] if found else []), *found, *self.not_looked_at]
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Slices:
@@ -181,9 +192,7 @@ def slices(
         notes += [sorted_.note] if sorted_.note else []
         n_facts += bool(sorted_.names)
         asked = _Asked(answers, sorted_.known, together, factorials)
-        each = [
-            asked.slice(fact, name, sorted_.of == at) for at, name in enumerate(sorted_.names)
-        ]
+        each = [asked.slice(fact, name, sorted_.of == at) for at, name in enumerate(sorted_.names)]
         complete = len(each) == 2 and (sorted_.of[sorted_.known] >= 0).all()
         found += [min(each, key=lambda one: one.accuracy.value)] if complete else each
     return Slices(found=_adjusted(found), n_facts=n_facts, not_looked_at=tuple(notes))

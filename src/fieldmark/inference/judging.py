@@ -37,6 +37,8 @@ class Judged:
     picture is unknown. None: that is not judged."""
     decisions: tuple[Decision | None, ...]
     """One per picture; None: the model file does not say how."""
+    features: NDArray[np.float32] | None = None
+    """(n, n_features): what the last layer saw; None unless it was asked for."""
 
 
 class Judge:

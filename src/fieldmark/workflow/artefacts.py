@@ -23,8 +23,9 @@ from fieldmark.evaluation.report import Report
 from fieldmark.training.events import Event
 from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe
-from fieldmark.workflow import counter, documents
+from fieldmark.workflow import counter, documents, weak_spots
 from fieldmark.workflow.facts import RunFacts, Worst
+from fieldmark.workflow.weak_spots import WeakSpots
 
 N_WORST: Final = 9
 _PACKAGES: Final = (
@@ -47,7 +48,12 @@ _PACKAGES: Final = (
 
 
 def write_all(
-    facts: RunFacts, report: Report, scores: NDArray[np.float32], *, model_id: str
+    facts: RunFacts,
+    report: Report,
+    scores: NDArray[np.float32],
+    weak: WeakSpots,
+    *,
+    model_id: str,
 ) -> None:
     """Write every file of the run but the bundle and the log.
 
@@ -58,11 +64,14 @@ def write_all(
         Of the test part.
     scores : float32 array of shape (n_test, n_classes)
         In the order of ``facts.test``.
+    weak : WeakSpots
+        Of the same answers.
     model_id : str
     """
     environment = _environment(facts)
     _write_tables(facts, report, scores, environment)
     _write_pictures(facts, report)
+    _write_weak_spots(facts, weak)
     worst = _worst(facts, scores)
     _write_gallery(facts, worst)
     folder = facts.folder
@@ -93,6 +102,13 @@ def _write_tables(
     folder.write("results.csv", _results_csv(facts))
     if facts.fitted.head is not None:
         folder.write("head.csv", _head_csv(facts.fitted.head))
+
+
+def _write_weak_spots(facts: RunFacts, weak: WeakSpots) -> None:
+    facts.folder.write_json(weak_spots.NAME, weak.to_dict())
+    facts.folder.write("errors.csv", weak_spots.errors_csv(weak))
+    if weak.slices is not None:
+        facts.folder.write("slices.csv", weak_spots.slices_csv(weak.slices))
 
 
 def _parity(facts: RunFacts) -> dict[str, float]:

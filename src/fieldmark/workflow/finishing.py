@@ -29,18 +29,22 @@ from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.quantization import Gate
 from fieldmark.training import events
+from fieldmark.training.features import Features
 from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import Recipe, recorded
 from fieldmark.workflow import artefacts, documents
 from fieldmark.workflow.choosing import Choice
-from fieldmark.workflow.dataset import split_seed
+from fieldmark.workflow.dataset import list_of, split_seed
 from fieldmark.workflow.deciding import Evidence, Rules, decided, gathered
 from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.foreign import origin_of, shipped
 from fieldmark.workflow.int8 import checked_int8
 from fieldmark.workflow.parts import labels_of, positions
+from fieldmark.workflow.picture_facts import facts_of
 from fieldmark.workflow.run import Run
 from fieldmark.workflow.session import Session
+from fieldmark.workflow.spotting import Gallery, Mistakes, weak_spots
+from fieldmark.workflow.weak_spots import WeakSpots
 
 N_GOLDEN: Final = 4
 CHUNK: Final = 256
@@ -57,6 +61,8 @@ class Trained:
     fitted: Fitted
     evidence: Evidence | None = None
     """What is known of the validation part already; None: the network has to look at it."""
+    features: Features | None = None
+    """What a head was solved on; None: there was none."""
 
 
 def finish(session: Session, trained: Trained, command: str) -> Run:
@@ -78,15 +84,17 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     verdict: Gate | None = None
     if session.settings.run.int8:
         int8, verdict = checked_int8(session, trained.decoded, exported.onnx)
-    rules = _rules(session, trained, exported.onnx)
+    evidence = _evidence(session, trained, exported.onnx)
+    rules = _rules(session, evidence, fitted.recipe.seed)
     made = _Made(session.settings, trained, exported, int8, verdict, rules, command)
     folder, facts = trained.folder, made.facts
     unnamed = folder.path / ".measured.fieldmark"
     made.write_bundle({}, "", unnamed)
-    report, scores = made.measured(unnamed)
+    report, scores, mistakes = made.measured(unnamed)
     session.listen(events.Evaluated(report=report.to_dict()))
     model_id = made.write_bundle(report.to_dict(), documents.card(facts, report), unnamed)
-    artefacts.write_all(facts, report, scores, model_id=model_id)
+    weak = _weak_spots(session, trained, evidence, scores, mistakes)
+    artefacts.write_all(facts, report, scores, weak, model_id=model_id)
     finished = events.RunFinished(
         folder=str(folder.path),
         bundle=str(folder.bundle),
@@ -99,15 +107,44 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     return Run(folder.path)
 
 
-def _rules(session: Session, trained: Trained, onnx: bytes) -> Rules:
+def _evidence(session: Session, trained: Trained, onnx: bytes) -> Evidence:
+    """Return what is known of the validation part; the network looks at it if nothing is."""
+    if trained.evidence is not None:
+        return trained.evidence
+    runtime = open_runtime(onnx, threads=session.threads, bulk=True)
+    return gathered(runtime, trained.decoded, untouched=False)
+
+
+def _rules(session: Session, evidence: Evidence, seed: int) -> Rules:
     """Choose temperature and thresholds on the validation part, and say them."""
-    evidence = trained.evidence
-    if evidence is None:
-        runtime = open_runtime(onnx, threads=session.threads, bulk=True)
-        evidence = gathered(runtime, trained.decoded, untouched=False)
-    rules = decided(evidence, session.settings.decide, seed=trained.fitted.recipe.seed)
+    rules = decided(evidence, session.settings.decide, seed=seed)
     session.listen(events.Noted(code="decision", text=rules.promise))
     return rules
+
+
+def _weak_spots(
+    session: Session,
+    trained: Trained,
+    evidence: Evidence,
+    scores: NDArray[np.float32],
+    mistakes: Mistakes,
+) -> WeakSpots:
+    """Say where the model fails, from what this run knows already."""
+    manifest, features = trained.decoded.manifest, trained.features
+    facts = facts_of(
+        manifest,
+        manifest.part("test"),
+        listed=list_of(session.settings.data),
+        threads=session.threads,
+        keep=session.settings.run.cache,
+    )
+    if features is not None and not trained.fitted.history:
+        gallery = Gallery.of_features(features)
+    else:
+        gallery = Gallery.of_known(evidence.known, manifest)
+    head = trained.fitted.head
+    solved = None if features is None or head is None else (features, head)
+    return weak_spots(manifest, scores, mistakes, facts=facts, gallery=gallery, solved=solved)
 
 
 @dataclass(frozen=True)
@@ -176,7 +213,7 @@ class _Made:
         square = network.input.height == network.input.width
         return {"name": "layers", "layers": str(network), "size": size if square else "auto"}
 
-    def measured(self, bundle: Path) -> tuple[reports.Report, NDArray[np.float32]]:
+    def measured(self, bundle: Path) -> tuple[reports.Report, NDArray[np.float32], Mistakes]:
         """Read the test part: here, once, by the file that ships."""
         manifest, decoded, recipe = self.manifest, self.trained.decoded, self.trained.fitted.recipe
         at = positions(manifest, "test")
@@ -184,7 +221,8 @@ class _Made:
         rows = decoded.rows[at]
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         # Chunk by chunk: indexing the map with all rows would copy the whole part into memory.
-        parts = [predictor.judge(decoded.pixels[chunk]) for chunk in chunks]
+        mistakes = Mistakes(labels_of(manifest)[at])
+        parts = [mistakes.passed(predictor, decoded.pixels[chunk]) for chunk in chunks]
         scores = np.concatenate([part.scores for part in parts])
         counts = manifest.counts("train")
         report = reports.measure(
@@ -208,7 +246,7 @@ class _Made:
             promise=self.rules.promise,
             seed=recipe.seed,
         )
-        return dataclasses.replace(report, doubt=doubt), scores
+        return dataclasses.replace(report, doubt=doubt), scores, mistakes
 
     @cached_property
     def facts(self) -> RunFacts:
