@@ -21,6 +21,7 @@ from fieldmark.cli.options import (
 from fieldmark.cli.screen import Screen, screen, shown
 from fieldmark.data.table import written
 from fieldmark.errors import GateError, UsageError
+from fieldmark.evaluation.wording import clip
 
 if TYPE_CHECKING:
     from fieldmark.workflow.counter import Looks
@@ -81,7 +82,7 @@ def evaluate(
     else:
         out.results(found.report.lines(out.width))
         lines = ["", *slices.table()] if by else slices.lines()
-        out.results(shown(f"  {line}".rstrip()) for line in lines)
+        out.results(shown(clip(f"  {line}", out.room).rstrip()) for line in lines)
     _say(out, found)
     if csv_:
         _write_csv(Path(csv_), found)

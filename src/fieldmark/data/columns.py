@@ -1,4 +1,4 @@
-"""What else a list of labels tells of its pictures: every column that fieldmark itself does not use.
+"""What else a list of labels tells of its pictures: columns that fieldmark itself does not use.
 
 Kept beside the manifest and read only when somebody asks: an example is what is learned from.
 """

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from fieldmark.errors import UsageError
 
 _TIE = 1e-7
-"""Logarithms of probabilities that differ by less belong to equally likely tables."""
+"""Logarithms of probabilities that differ by less belong to equally likely tables; counts that do
+are the same."""
 
 
 class Factorials:
@@ -91,8 +92,8 @@ def grouped_test(
 
     Two tests, of which the more careful counts. A robust score test adds the part's surplus of
     right answers up group by group and judges it by what the groups themselves show; it knows the
-    spread, but its tail is the normal one, too thin where answers are rarely wrong. Fisher's test of
-    the counts divided by the design effect has the right tail.
+    spread, but its tail is the normal one, too thin where answers are rarely wrong. Fisher's test
+    of the counts divided by the design effect has the right tail.
 
     Parameters
     ----------
@@ -131,7 +132,8 @@ def grouped_test(
     surplus = np.bincount(groups, weights=each)
     spread = float(np.square(surplus).sum())
     by_score = math.erfc(abs(float(surplus.sum())) / math.sqrt(2 * spread)) if spread else 0.0
-    table = _thinned(right, inside, max(1.0, spread / alone))
+    # 9 digits: a sum in another order must not decide about a picture that is rounded away.
+    table = _thinned(right, inside, max(1.0, round(spread / alone, 9)))
     return max(by_score, fisher(table, factorials))
 
 
@@ -143,7 +145,7 @@ def _thinned(
     wrong = int((inside & ~right).sum()) / effect
     n, n_part, n_wrong = round(n / effect), round(n_part / effect), round(n_wrong / effect)
     expected = n_part * n_wrong / max(1, n)
-    nearer = math.floor(wrong) if wrong > expected else math.ceil(wrong)
+    nearer = math.floor(wrong + _TIE) if wrong > expected else math.ceil(wrong - _TIE)
     most = min(n_part, n_wrong)
     least = max(0, n_part + n_wrong - n)
     both = min(max(nearer, least), most)

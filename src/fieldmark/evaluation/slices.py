@@ -24,7 +24,7 @@ from fieldmark.evaluation.fact_parts import SCALES, Values, parts
 from fieldmark.evaluation.intervals import effective_n, nothing_to_measure, wilson_rate
 from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.paired import holm
-from fieldmark.evaluation.wording import columns, counted, pad, percent, printable
+from fieldmark.evaluation.wording import counted, percent, printable
 
 SIGNIFICANT: Final = 0.05
 """Chance of even one false alarm among all slices of a report."""
@@ -96,13 +96,12 @@ class Slices:
 
     def table(self) -> list[str]:
         """Say all of them, one line each, the most telling first, and what was not looked at."""
-        widest = max([columns(each.name) for each in self.found], default=0)
         found = [
-            f"{pad(each.name, widest)}  {each.accuracy.text:>7}  {each.accuracy.short_interval:>10}"
-            f"  {each.accuracy.n:>6,}  {each.rest.text:>7}  {each.p_adjusted:.3f}"
+            f"{each.accuracy.text:>7}  {each.accuracy.short_interval:>10}  {each.accuracy.n:>6,}"
+            f"    {each.rest.text:>7}  {each.p_adjusted:.3f}  {each.name}"
             for each in self.found
         ]
-        heading = f"{pad('slice', widest)}  right        (95 %)       n  elsewhere  p, of all"
+        heading = "  right      (95 %)       n  elsewhere  p     slice (p: of all slices together)"
         return [*([heading] if found else []), *found, *self.not_looked_at]
 
     @classmethod

@@ -6,6 +6,7 @@ looked at once more.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -121,7 +122,9 @@ def facts_of(
 
 def _looked(manifest: Manifest, examples: Sequence[Example], *, threads: int, keep: bool) -> Rows:
     some = manifest.with_examples(tuple(examples))
-    directory = cache.safe_directory(manifest.root) if keep else None
+    directory: Path | None = None
+    with contextlib.suppress(UsageError):  # a cache among the pictures: then it is not used
+        directory = cache.safe_directory(manifest.root) if keep else None
     looks = look_at(some, threads=threads, directory=directory, refuse=False)[1]
     blank = np.zeros(1, looks.facts.dtype)
     for name in ("brightness", "contrast", "blur"):
