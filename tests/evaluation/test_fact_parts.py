@@ -29,7 +29,10 @@ def test_numbers_are_cut_in_order_and_equal_ones_stay_together(values):
         return
     assert 2 <= len(found.names) <= 4
     assert min(sizes(found)) >= FEW
-    ends = [(given_[found.of == at].min(), given_[found.of == at].max()) for at in range(len(found.names))]
+    ends = [
+        (given_[found.of == at].min(), given_[found.of == at].max())
+        for at in range(len(found.names))
+    ]
     assert all(one[1] < other[0] for one, other in zip(ends, ends[1:], strict=False))
 
 
@@ -51,7 +54,9 @@ def test_the_words_say_which_quarter_and_where_it_ends():
         "second brightest quarter (mean grey 100 to 150 of 255)",
         "brightest quarter (mean grey 150 and more of 255)",
     )
-    assert parts("size", np.arange(60.0) * 1000).names[1] == "middle third (20,000 to 40,000 pixels)"
+    assert (
+        parts("size", np.arange(60.0) * 1000).names[1] == "middle third (20,000 to 40,000 pixels)"
+    )
 
 
 def test_many_equal_numbers_are_one_part_with_its_share():
@@ -100,7 +105,10 @@ def test_of_very_many_words_the_most_frequent_are_parts():
         (["a"] * 80 + ["b"] * 5, "lens: no two values of 20 pictures each among 85 pictures."),
         (["a"] * 80, "lens: the same for all of 80 pictures."),
         ([""] * 80, "lens: not known of any picture."),
-        ([f"{at}" for at in range(80)], "lens: no two values of 20 pictures each among 80 pictures."),
+        (
+            [f"{at}" for at in range(80)],
+            "lens: no two values of 20 pictures each among 80 pictures.",
+        ),
         (np.full(80, 7.0), "lens: the same for all of 80 pictures."),
         (np.arange(30.0), "lens: no two values of 20 pictures each among 30 pictures."),
     ],
