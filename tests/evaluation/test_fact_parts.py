@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,7 +35,7 @@ def test_numbers_are_cut_in_order_and_equal_ones_stay_together(values):
         (given_[found.of == at].min(), given_[found.of == at].max())
         for at in range(len(found.names))
     ]
-    assert all(one[1] < other[0] for one, other in zip(ends, ends[1:], strict=False))
+    assert all(one[1] < other[0] for one, other in pairwise(ends))
 
 
 @pytest.mark.parametrize(

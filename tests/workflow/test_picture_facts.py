@@ -59,7 +59,7 @@ def test_a_picture_that_went_away_has_no_facts_and_stops_nothing(found: Manifest
 def test_groups_are_a_fact_where_there_are_any(found: Manifest) -> None:
     examples = tuple(dataclasses.replace(each, group="g") for each in found.examples)
     assert facts_of(found, examples)["group"] == ["g"] * 12
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="Nothing called 'group'"):
         facts_of(found, found.examples, by=("group",))
 
 

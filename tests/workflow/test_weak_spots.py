@@ -16,6 +16,7 @@ from fieldmark.errors import DataError
 from fieldmark.evaluation import metrics
 from fieldmark.evaluation.slices import Nearest, slices
 from fieldmark.inference.predictor import Judged
+from fieldmark.modalities.encode import encode_jpeg
 from fieldmark.training.features import Features
 from fieldmark.workflow import spotting
 from fieldmark.workflow.measuring import evaluate
@@ -257,6 +258,17 @@ def test_the_table_of_errors_is_no_formula(tmp_path: Path) -> None:
         "0.2500",
     )
     assert (second["p_wrong_label"], second["nearest_1"], second["nearest_3_label"]) == ("", "", "")
+
+
+def test_thumbnails_are_of_the_pictures_that_are_asked_for() -> None:
+    data = manifest()
+    pixels = np.zeros((100, 8, 8, 3), np.uint8)
+    pixels[42] = 200
+    facts: Any = SimpleNamespace(manifest=data, pixels=pixels, rows=np.arange(100)[::-1])
+    asked = data.examples[57].path  # its row is 42
+    found = spotting.thumbnails(facts, [asked, asked, "gone.jpg"])
+    assert list(found) == [asked]
+    assert found[asked] == encode_jpeg(pixels[42])
 
 
 # --- a run

@@ -7,6 +7,7 @@ Nothing here has a say in the model.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,8 +23,10 @@ from fieldmark.evaluation.slices import Groups, Nearest, Slices, slices
 from fieldmark.evaluation.suspects import Suspects, suspects
 from fieldmark.evaluation.unknown import MAX_PICTURES
 from fieldmark.inference.predictor import Judged, Predictor
+from fieldmark.modalities.encode import encode_jpeg
 from fieldmark.training.features import Features
 from fieldmark.training.head import Head
+from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.parts import labels_of, positions, spread
 from fieldmark.workflow.picture_facts import GROUP
 from fieldmark.workflow.weak_spots import MAX_ERRORS, N_NEAREST, ErrorSpot, Suspect, WeakSpots
@@ -202,6 +205,25 @@ def weak_spots(
         n_training=len(manifest.part("train")),
         suspects_in_training=_in_training(*solved) if solved else (),
     )
+
+
+def thumbnails(facts: RunFacts, files: Iterable[str]) -> dict[str, bytes]:
+    """Return pictures of a run as JPEG, as its network gets them; for the page.
+
+    Parameters
+    ----------
+    facts : RunFacts
+    files : iterable of str
+        Relative to the data folder, such as those of :class:`~fieldmark.evaluation.slices.Nearest`;
+        one that is not of the run is passed over.
+    """
+    wanted = set(files)
+    places = {
+        each.path: at for at, each in enumerate(facts.manifest.examples) if each.path in wanted
+    }
+    return {
+        path: encode_jpeg(np.array(facts.pixels[facts.rows[at]])) for path, at in places.items()
+    }
 
 
 def _judged(
