@@ -298,3 +298,15 @@ def test_evaluating_the_run_again_finds_the_same_slices(finished: Finished) -> N
     only = found.slices(["format"])
     assert only.not_looked_at
     assert only.found == ()
+
+
+def test_a_column_of_the_list_is_a_fact(finished: Finished, tmp_path: Path) -> None:
+    shapes = sorted(path for path in finished.data.glob("*/0*.png"))
+    rows = [[str(path), path.parent.name, ("old", "new")[at % 2]] for at, path in enumerate(shapes)]
+    listed = tmp_path / "list.csv"
+    listed.write_text(table.written(["path", "label", "lens"], rows), encoding="utf-8")
+    found = evaluate(finished.run.folder, finished.data, labels=listed)
+    (only,) = found.slices(["lens"]).found
+    assert only.fact == "lens"
+    assert only.accuracy.n + only.rest.n == len(shapes)
+    assert "lens" in {each.fact for each in found.slices().found}
