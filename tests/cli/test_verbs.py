@@ -256,6 +256,7 @@ class FakeRun:
         from fieldmark.workflow.run import open_run
 
         self._run = open_run(world.run)
+        self.weak_spots = self._run.weak_spots
         self.report = self._run.report
         self.folder = self._run.folder
         self.bundle = self._run.bundle
