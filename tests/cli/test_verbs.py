@@ -105,6 +105,23 @@ def test_measuring_writes_one_row_per_file(
     assert {row["correct"] for row in found} <= {"0", "1"}
 
 
+def test_measuring_by_a_fact_shows_its_slices(fieldmark: Command, inside: World) -> None:
+    done = fieldmark("evaluate", "latest", "shapes", "--by", "brightness", "--by", "format")
+    assert done.status == 3  # one file cannot be read
+    assert "format: the same for all of 60 pictures." in done.out
+    assert "elsewhere" in done.out
+    assert done.out.count(" third (mean grey ") == 3
+    found = json.loads(fieldmark("evaluate", "latest", "shapes", "--json", "--by", "blur").out)
+    assert {each["fact"] for each in found["slices"]["found"]} <= {"blur"}
+    assert found["slices"]["n_facts"] + len(found["slices"]["not_looked_at"]) == 1
+
+
+def test_measuring_by_what_is_not_known_is_refused(fieldmark: Command, inside: World) -> None:
+    done = fieldmark("evaluate", "latest", "shapes", "--by", "weather")
+    assert (done.status, done.out) == (2, "")
+    assert "Nothing called 'weather' is known of these pictures. [by-unknown]" in done.err
+
+
 def test_a_gate_that_is_met_is_status_0(fieldmark: Command, inside: World) -> None:
     assert fieldmark("evaluate", "latest", "--min-accuracy", "0").status == 0
 
@@ -239,6 +256,7 @@ class FakeRun:
         from fieldmark.workflow.run import open_run
 
         self._run = open_run(world.run)
+        self.weak_spots = self._run.weak_spots
         self.report = self._run.report
         self.folder = self._run.folder
         self.bundle = self._run.bundle

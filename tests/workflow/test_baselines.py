@@ -68,7 +68,7 @@ def asked(
     part: TestPart, tmp_path: Path, looks: Looks | None, nearest: Nearest = NOBODY
 ) -> dict[str, Baseline]:
     before = EarlierRuns(runs.RunFolder(tmp_path / "none-1"), "")
-    found = beside_it(part, "class 0", nearest=nearest, looks=looks, earlier=before)
+    found = beside_it(part, "class 0", closest=nearest, looks=looks, earlier=before)
     return {each.name: each for each in found}
 
 
@@ -258,5 +258,5 @@ def test_a_look_that_fails_costs_nothing_but_the_rules(finished: Finished, tmp_p
     looks = looked_again(gone, np.array([0]), asked_for, 1)
     part = TestPart(gone, np.array([0]), np.array([True]), np.array([0]), 0)
     before = EarlierRuns(runs.RunFolder(tmp_path / "none-1"), "")
-    found = beside_it(part, SHAPES[0], nearest=NOBODY, looks=looks, earlier=before)
+    found = beside_it(part, SHAPES[0], closest=NOBODY, looks=looks, earlier=before)
     assert [each.name for each in found] == [MOST_FREQUENT]

@@ -33,6 +33,7 @@ PROMISED = {
     "confusion_matrix_normalized.png",
     "data.csv",
     "environment.json",
+    "errors.csv",
     "layers.json",
     "log.jsonl",
     "looks.jsonl",
@@ -45,9 +46,11 @@ PROMISED = {
     "results.csv",
     "results.png",
     "shapes-1.fieldmark",
+    "slices.csv",
     "split.csv",
     "top_losses.jpg",
     "train_batch0.jpg",
+    "weak_spots.json",
 }
 
 

@@ -21,6 +21,7 @@ from fieldmark.cli.options import (
 from fieldmark.cli.screen import Screen, screen, shown
 from fieldmark.data.table import written
 from fieldmark.errors import GateError, UsageError
+from fieldmark.evaluation.wording import clip
 
 if TYPE_CHECKING:
     from fieldmark.workflow.counter import Looks
@@ -41,6 +42,10 @@ def evaluate(
     csv_: Annotated[
         str, typer.Option("--csv", help="Write one row per file.", metavar="FILE")
     ] = "",
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Show slices by brightness, group, a column ...; repeatable."),
+    ] = None,
     precision: Precision = "float32",
     runs_folder: RunsFolder = "runs",
     json_: Json = False,
@@ -63,6 +68,7 @@ def evaluate(
         folder=folder or "", labels=labels, label_from=label_from, overrides=overrides
     )
     found = measure(run, data, precision=precision, runs_folder=runs_folder)
+    slices = found.slices(by or ())
     if json_:
         unread = [each.to_dict() for each in found.unread]
         left_out = [dataclasses.asdict(each) for each in found.left_out]
@@ -71,9 +77,12 @@ def evaluate(
             | {"unread": unread, "left_out": left_out, "n_seen": found.n_seen}
             | {"notes": [dataclasses.asdict(each) for each in found.notes]}
             | {"looks": dataclasses.asdict(found.looks) if found.looks else None}
+            | {"slices": dataclasses.asdict(slices)}
         )
     else:
         out.results(found.report.lines(out.width))
+        lines = ["", *slices.table()] if by else slices.lines()
+        out.results(shown(clip(f"  {line}", out.room).rstrip()) for line in lines)
     _say(out, found)
     if csv_:
         _write_csv(Path(csv_), found)

@@ -174,6 +174,8 @@ def _trained(shown: Screen, folder: str, net: str, settings: Settings) -> int:
         run = train_workflow(folder, net, settings=settings, listen=watcher, command=command)
     if not shown.as_json:
         shown.results(run.report.lines(shown.width))
+        if run.weak_spots is not None:
+            shown.results(f"  {line}" for line in run.weak_spots.lines())
         shown.result("")
         for path in (run.folder / "report.html", run.bundle):
             shown.result(str(path))

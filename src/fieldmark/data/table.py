@@ -18,13 +18,14 @@ OWASP, "CSV Injection", https://owasp.org/www-community/attacks/CSV_Injection. R
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from fieldmark.errors import DataError
 
@@ -162,21 +163,40 @@ def lines(path: Path, form: Form) -> Iterator[Line]:
     DataError
         Codes ``no-list``, ``list-damaged``, ``no-columns``.
     """
+    with _read(path, form) as (header, delimiter, file):
+        columns = _columns(header, path, form)
+        reader = csv.reader(file, delimiter=delimiter)
+        number = 2
+        for cells in reader:
+            at, number = number, reader.line_num + 2
+            if any(each.strip() for each in cells):
+                found = {
+                    name: cells[place] if place is not None and place < len(cells) else ""
+                    for name, place in columns.items()
+                }
+                yield Line(number=at, cells=found)
+
+
+def header(path: Path, form: Form) -> tuple[str, ...]:
+    """Return the names in the first line of a list, as they stand there.
+
+    Raises
+    ------
+    DataError
+        Codes ``no-list``, ``list-damaged``.
+    """
+    with _read(path, form) as (names, _, _):
+        return tuple(name.strip() for name in names)
+
+
+@contextlib.contextmanager
+def _read(path: Path, form: Form) -> Iterator[tuple[list[str], str, TextIO]]:
+    """Open a list: its first line's cells, what separates cells, and the rest of the file."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
-            delimiter = max(",;\t", key=header.count)
-            columns = _columns(next(csv.reader([header], delimiter=delimiter), []), path, form)
-            reader = csv.reader(file, delimiter=delimiter)
-            number = 2
-            for cells in reader:
-                at, number = number, reader.line_num + 2
-                if any(each.strip() for each in cells):
-                    found = {
-                        name: cells[place] if place is not None and place < len(cells) else ""
-                        for name, place in columns.items()
-                    }
-                    yield Line(number=at, cells=found)
+            first = file.readline()
+            delimiter = max(",;\t", key=first.count)
+            yield next(csv.reader([first], delimiter=delimiter), []), delimiter, file
     except OSError as error:
         raise DataError(
             f"The {form.what} cannot be read.",

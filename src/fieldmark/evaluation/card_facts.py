@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from fieldmark.evaluation.cautions import cautions
 from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.report import Report
+from fieldmark.evaluation.slices import Slices
 from fieldmark.modalities.shapes import Shapes
 
 SCHEMA: Final = "fieldmark.facts/1"
@@ -181,6 +182,8 @@ class CardFacts:
     """Software by name."""
     machine: str
     """Processor and what computed, for people."""
+    slices: Slices | None = None
+    """Kinds of test pictures that were looked at."""
     seconds: float | None = None
     """From the command to the end of training; differs every time, so no card tells it."""
     created: str = ""

@@ -13,7 +13,6 @@ import shlex
 from typing import Final
 
 from fieldmark.evaluation import markdown
-from fieldmark.evaluation.baselines import Baseline
 from fieldmark.evaluation.card_facts import CardFacts, StartWeights, TrainingFacts
 from fieldmark.evaluation.front_matter import Value, front_matter
 from fieldmark.evaluation.markdown import code, left_open, plain, table
@@ -51,7 +50,7 @@ def model_card(facts: CardFacts) -> str:
         [*front_matter(_metadata(facts), _comments(facts)), "", f"# Model {plain(facts.name)}"],
         _summary(facts),
         _uses(),
-        _factors(facts.report),
+        _factors(facts.slices),
         _results(facts.report),
         _decisions(facts),
         _classes(facts.report),
@@ -158,9 +157,8 @@ def _uses() -> list[str]:
     ]
 
 
-def _factors(report: Report) -> list[str]:
+def _factors(slices: Slices | None) -> list[str]:
     """Write on which kinds of pictures it is worse."""
-    slices: Slices | None = getattr(report, "slices", None)
     heading = ["## Factors", ""]
     person = left_open("Which groups, places, devices or conditions may change how well it works?")
     if slices is None or not slices.found:
@@ -214,7 +212,7 @@ def _row(name: str, one: Measurement) -> list[str]:
 
 
 def _baselines(report: Report) -> list[str]:
-    rules: tuple[Baseline, ...] = getattr(report, "baselines", ())
+    rules = report.baselines
     if not rules:
         return []
     rows = [

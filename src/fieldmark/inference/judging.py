@@ -38,7 +38,7 @@ class Judged:
     decisions: tuple[Decision | None, ...]
     """One per picture; None: the model file does not say how."""
     features: NDArray[np.float32] | None = None
-    """(n, n_features): what strangeness was judged by; None: it was not."""
+    """(n, n_features): what the last layer saw; None unless it was asked for."""
 
 
 class Judge:
@@ -99,7 +99,6 @@ class Judge:
             logits=logits,
             strangeness=strangeness,
             decisions=tuple(decisions),
-            features=None if strangeness is None else given.features,
         )
 
     def _strangeness(self, given: Outputs, n: int) -> NDArray[np.float64] | None:

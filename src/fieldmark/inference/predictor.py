@@ -248,14 +248,22 @@ class Predictor:
             found[start : start + n] = self._judge.scores(given, n)
         return found
 
-    def judge(self, pixels: NDArray[np.uint8], batch: int = 16) -> Judged:
-        """Score decoded pictures and decide on each; otherwise as :meth:`scores`."""
+    def judge(
+        self, pixels: NDArray[np.uint8], batch: int = 16, *, features: bool = False
+    ) -> Judged:
+        """Score decoded pictures and decide on each; otherwise as :meth:`scores`.
+
+        With ``features``, what the last layer saw of each picture is kept as well.
+        """
         _check_batch(batch)
-        parts = [
-            self._judge.judged(given, len(pixels[start : start + batch]))
-            for start, given in self._answers(pixels, batch, self._judge.outputs)
-        ]
-        features = [part.features for part in parts if part.features is not None]
+        outputs = dict.fromkeys((*self._judge.outputs, *(("features",) if features else ())))
+        parts: list[Judged] = []
+        rows: list[NDArray[np.float32]] = []
+        for start, given in self._answers(pixels, batch, tuple(outputs)):
+            n = len(pixels[start : start + batch])
+            parts.append(self._judge.judged(given, n))
+            if features and given.features is not None:
+                rows.append(given.features[:n])
         strange = [part.strangeness for part in parts if part.strangeness is not None]
         empty = np.empty((0, len(self.classes)), np.float32)
         return Judged(
@@ -263,7 +271,7 @@ class Predictor:
             logits=np.concatenate([empty, *(part.logits for part in parts)]),
             strangeness=np.concatenate(strange) if strange else None,
             decisions=tuple(each for part in parts for each in part.decisions),
-            features=np.concatenate(features) if features else None,
+            features=np.concatenate(rows) if rows else None,
         )
 
     def _answers(

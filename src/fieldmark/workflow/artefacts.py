@@ -23,9 +23,10 @@ from fieldmark.evaluation.report import Report
 from fieldmark.training.events import Event
 from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe
-from fieldmark.workflow import counter, documents
+from fieldmark.workflow import counter, documents, weak_spots
 from fieldmark.workflow.facts import RunFacts, Worst
 from fieldmark.workflow.papers import Papers
+from fieldmark.workflow.weak_spots import WeakSpots
 
 N_WORST: Final = 9
 _PACKAGES: Final = (
@@ -51,6 +52,7 @@ def write_all(
     facts: RunFacts,
     report: Report,
     scores: NDArray[np.float32],
+    weak: WeakSpots,
     *,
     model_id: str,
     papers: Papers,
@@ -64,6 +66,8 @@ def write_all(
         Of the test part.
     scores : float32 array of shape (n_test, n_classes)
         In the order of ``facts.test``.
+    weak : WeakSpots
+        Of the same answers.
     model_id : str
     papers : Papers
         Of the same facts.
@@ -71,6 +75,7 @@ def write_all(
     surroundings = environment(facts)
     _write_tables(facts, report, scores, surroundings)
     _write_pictures(facts, report)
+    _write_weak_spots(facts, weak)
     worst = _worst(facts, scores)
     _write_gallery(facts, worst)
     folder = facts.folder
@@ -103,6 +108,13 @@ def _write_tables(
     folder.write("results.csv", _results_csv(facts))
     if facts.fitted.head is not None:
         folder.write("head.csv", _head_csv(facts.fitted.head))
+
+
+def _write_weak_spots(facts: RunFacts, weak: WeakSpots) -> None:
+    facts.folder.write_json(weak_spots.NAME, weak.to_dict())
+    facts.folder.write("errors.csv", weak_spots.errors_csv(weak))
+    if weak.slices is not None:
+        facts.folder.write("slices.csv", weak_spots.slices_csv(weak.slices))
 
 
 def _parity(facts: RunFacts) -> dict[str, float]:

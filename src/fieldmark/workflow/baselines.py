@@ -20,6 +20,7 @@ from fieldmark.data.looks import Looks, look_at
 from fieldmark.data.manifest import Manifest
 from fieldmark.errors import FieldmarkError
 from fieldmark.evaluation.baselines import COLOURS, MOST_FREQUENT, NEAREST, Baseline, baseline
+from fieldmark.evaluation.nearest import nearest
 from fieldmark.evaluation.wording import counted, printable
 from fieldmark.modalities.looking import THUMB
 from fieldmark.training.head import HeadSettings, Rows, solve
@@ -59,7 +60,7 @@ class Nearest:
         self, known: NDArray[np.float32], labels: NDArray[np.int64], *, n_test: int
     ) -> None:
         at = spread(np.arange(len(known)), _n_known(n_test, known.shape[1]))
-        self._known, self._labels = _unit(known[at]), labels[at]
+        self._known, self._labels = known[at], labels[at]
         self._answers: list[NDArray[np.int64]] = []
         self._usable = len(at) > 0
 
@@ -85,16 +86,15 @@ class Nearest:
         self._usable &= features is not None and features.shape[1:] == self._known.shape[1:]
         if features is None or not self._usable:
             return
-        for start in range(0, len(features), _BLOCK):
-            alike = _unit(features[start : start + _BLOCK]) @ self._known.T
-            self._answers.append(self._labels[alike.argmax(axis=1)])
+        found, _ = nearest(features, self._known, 1)
+        self._answers.append(self._labels[found[:, 0]])
 
 
 def beside_it(
     part: TestPart,
     baseline_class: str,
     *,
-    nearest: Nearest,
+    closest: Nearest,
     looks: Looks | None,
     earlier: EarlierRuns,
 ) -> tuple[Baseline, ...]:
@@ -106,7 +106,7 @@ def beside_it(
         With what the model had right.
     baseline_class : str
         The most frequent class of the training part.
-    nearest : Nearest
+    closest : Nearest
         That was asked about every test picture, if there are features.
     looks : Looks or None
         Of training and test pictures; without them nothing is said of colours, nor of thumbnails.
@@ -124,8 +124,8 @@ def beside_it(
                 f"{counted(len(seen.known), 'training picture')}."
             )
             found.append(_measured(part, COLOURS, what, answers == part.labels))
-    by, close = "the features of the backbone", nearest
-    if nearest.answers is None and seen is not None:
+    by, close = "the features of the backbone", closest
+    if closest.answers is None and seen is not None:
         by, close = f"grey thumbnails of {SIDE}x{SIDE} pixels", _by_thumbnails(seen)
     if close.answers is not None:
         pictures = counted(close.n_known, "training picture")
@@ -226,11 +226,6 @@ def _thumbnails(looks: Looks, at: NDArray[np.int64]) -> NDArray[np.float32]:
 
 def _field(looks: Looks, name: str, at: NDArray[np.int64]) -> NDArray[Any]:
     return looks.rows[name][at]  # the field first: whole rows would be copied, thumbnails and all
-
-
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(length, np.finfo(np.float32).tiny), np.float32)
 
 
 def _n_known(n_test: int, width: int) -> int:

@@ -221,7 +221,7 @@ def listed(
     if manifest.audited:  # the lists were obeyed before that
         return Prepared(manifest=manifest, notes=())
     found = hashed(manifest, threads=threads, listen=listen)
-    with_groups = grouped.given(found, data.groups, labels=_list_of(data))
+    with_groups = grouped.given(found, data.groups, labels=list_of(data))
     fixed = _fixed(with_groups.manifest, data, to_learn=True, refuse=refuse)
     return Prepared(
         manifest=fixed.manifest,
@@ -340,7 +340,7 @@ def _fixed(
     return fix_list.apply(others, fix_list.read(listed), to_learn=to_learn, refuse=refuse)
 
 
-def _list_of(data: DataSettings) -> Path | None:
+def list_of(data: DataSettings) -> Path | None:
     """Return the list of labels: given, or the data folder itself."""
     listed = data.labels or (data.folder if Path(data.folder).is_file() else "")
     return Path(listed) if listed else None

@@ -31,12 +31,13 @@ from fieldmark.networks import CATALOGUE
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.quantization import Gate
 from fieldmark.training import events
+from fieldmark.training.features import Features
 from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import Recipe, recorded
 from fieldmark.workflow import artefacts
 from fieldmark.workflow.baselines import Nearest, beside_it, looked_again
 from fieldmark.workflow.choosing import Choice
-from fieldmark.workflow.dataset import split_seed
+from fieldmark.workflow.dataset import list_of, split_seed
 from fieldmark.workflow.deciding import Evidence, Rules, decided, gathered
 from fieldmark.workflow.earlier import EarlierRuns, TestPart
 from fieldmark.workflow.facts import RunFacts
@@ -44,8 +45,11 @@ from fieldmark.workflow.foreign import origin_of, shipped
 from fieldmark.workflow.int8 import checked_int8
 from fieldmark.workflow.papers import papers
 from fieldmark.workflow.parts import labels_of, positions
+from fieldmark.workflow.picture_facts import facts_of
 from fieldmark.workflow.run import Run
 from fieldmark.workflow.session import Session
+from fieldmark.workflow.spotting import Gallery, Mistakes, weak_spots
+from fieldmark.workflow.weak_spots import WeakSpots
 
 N_GOLDEN: Final = 4
 CHUNK: Final = 256
@@ -62,6 +66,8 @@ class Trained:
     fitted: Fitted
     evidence: Evidence | None = None
     """What is known of the validation part already; None: the network has to look at it."""
+    features: Features | None = None
+    """What a head was solved on; None: there was none."""
 
 
 def finish(session: Session, trained: Trained, command: str) -> Run:
@@ -83,18 +89,20 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     verdict: Gate | None = None
     if session.settings.run.int8:
         int8, verdict = checked_int8(session, trained.decoded, exported.onnx)
-    rules = _rules(session, trained, exported.onnx)
+    evidence = _evidence(session, trained, exported.onnx)
+    rules = _rules(session, evidence, fitted.recipe.seed)
     made = _Made(session.settings, trained, exported, int8, verdict, rules, command, session.looks)
     facts = dataclasses.replace(made.facts, notes=notes, seconds=round(seconds, 1))
     folder = trained.folder
     unnamed = folder.path / ".measured.fieldmark"
     made.write_bundle({}, "", unnamed)
-    report, scores = made.measured(unnamed)
+    report, scores, mistakes = made.measured(unnamed)
     session.listen(events.Evaluated(report=report.to_dict()))
+    weak = _weak_spots(session, trained, evidence, scores, mistakes)
     # What other runs lie around must not change a byte of the model file, or of its card.
-    written = papers(facts, report.alone, artefacts.environment(facts))
+    written = papers(facts, report.alone, artefacts.environment(facts), weak.slices)
     model_id = made.write_bundle(report.alone.to_dict(), written.card, unnamed)
-    artefacts.write_all(facts, report, scores, model_id=model_id, papers=written)
+    artefacts.write_all(facts, report, scores, weak, model_id=model_id, papers=written)
     finished = events.RunFinished(
         folder=str(folder.path),
         bundle=str(folder.bundle),
@@ -107,15 +115,44 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     return Run(folder.path)
 
 
-def _rules(session: Session, trained: Trained, onnx: bytes) -> Rules:
+def _evidence(session: Session, trained: Trained, onnx: bytes) -> Evidence:
+    """Return what is known of the validation part; the network looks at it if nothing is."""
+    if trained.evidence is not None:
+        return trained.evidence
+    runtime = open_runtime(onnx, threads=session.threads, bulk=True)
+    return gathered(runtime, trained.decoded, untouched=False)
+
+
+def _rules(session: Session, evidence: Evidence, seed: int) -> Rules:
     """Choose temperature and thresholds on the validation part, and say them."""
-    evidence = trained.evidence
-    if evidence is None:
-        runtime = open_runtime(onnx, threads=session.threads, bulk=True)
-        evidence = gathered(runtime, trained.decoded, untouched=False)
-    rules = decided(evidence, session.settings.decide, seed=trained.fitted.recipe.seed)
+    rules = decided(evidence, session.settings.decide, seed=seed)
     session.listen(events.Noted(code="decision", text=rules.promise))
     return rules
+
+
+def _weak_spots(
+    session: Session,
+    trained: Trained,
+    evidence: Evidence,
+    scores: NDArray[np.float32],
+    mistakes: Mistakes,
+) -> WeakSpots:
+    """Say where the model fails, from what this run knows already."""
+    manifest, features = trained.decoded.manifest, trained.features
+    facts = facts_of(
+        manifest,
+        manifest.part("test"),
+        listed=list_of(session.settings.data),
+        threads=session.threads,
+        keep=session.settings.run.cache,
+    )
+    if features is not None and not trained.fitted.history:
+        gallery = Gallery.of_features(features)
+    else:
+        gallery = Gallery.of_known(evidence.known, manifest)
+    head = trained.fitted.head
+    solved = None if features is None or head is None else (features, head)
+    return weak_spots(manifest, scores, mistakes, facts=facts, gallery=gallery, solved=solved)
 
 
 @dataclass(frozen=True)
@@ -185,21 +222,24 @@ class _Made:
         square = network.input.height == network.input.width
         return {"name": "layers", "layers": str(network), "size": size if square else "auto"}
 
-    def measured(self, bundle: Path) -> tuple[reports.Report, NDArray[np.float32]]:
+    def measured(self, bundle: Path) -> tuple[reports.Report, NDArray[np.float32], Mistakes]:
         """Read the test part: here, once, by the file that ships."""
         manifest, decoded, recipe = self.manifest, self.trained.decoded, self.trained.fitted.recipe
         at = positions(manifest, "test")
+        truth = labels_of(manifest)[at]
         groups = unit_numbers([manifest.examples[i] for i in at])
         predictor = Predictor.open(bundle, threads=recipe.threads)
-        rows, nearest = decoded.rows[at], Nearest.of(self.trained.evidence, len(at))
+        rows, closest = decoded.rows[at], Nearest.of(self.trained.evidence, len(at))
         parts: list[Judged] = []
         # Chunk by chunk: indexing the map with all rows would copy the whole part into memory.
+        mistakes = Mistakes(truth)
         for start in range(0, len(rows), CHUNK):
-            part = predictor.judge(decoded.pixels[rows[start : start + CHUNK]])
-            nearest.ask(part.features)
+            part = predictor.judge(decoded.pixels[rows[start : start + CHUNK]], features=True)
+            mistakes.add(part)
+            closest.ask(part.features)
             parts.append(dataclasses.replace(part, features=None))
         scores = np.concatenate([part.scores for part in parts])
-        counts, truth = manifest.counts("train"), labels_of(manifest)[at]
+        counts = manifest.counts("train")
         drawn = Resampling(recipe.seed, groups)
         report = reports.measure(
             scores,
@@ -217,7 +257,7 @@ class _Made:
         beside = beside_it(
             TestPart(manifest, at, scores.argmax(axis=1) == truth, groups, recipe.seed),
             report.baseline_class,
-            nearest=nearest,
+            closest=closest,
             looks=self.looks or looked_again(manifest, at, self.settings, recipe.threads),
             earlier=EarlierRuns(self.trained.folder, self.settings.data.folder),
         )
@@ -229,7 +269,7 @@ class _Made:
             promise=self.rules.promise,
             seed=drawn,
         )
-        return dataclasses.replace(report, doubt=doubt, baselines=beside), scores
+        return dataclasses.replace(report, doubt=doubt, baselines=beside), scores, mistakes
 
     @cached_property
     def facts(self) -> RunFacts:

@@ -23,10 +23,11 @@ from fieldmark.errors import DataError
 from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.evaluation.report import Report, measure
 from fieldmark.evaluation.resampling import Resampling
+from fieldmark.evaluation.slices import Slices
 from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
 from fieldmark.workflow import counter
 from fieldmark.workflow.counter import Looks
-from fieldmark.workflow.dataset import Dataset, cores, corrected
+from fieldmark.workflow.dataset import Dataset, cores, corrected, list_of
 from fieldmark.workflow.finding import pictures
 from fieldmark.workflow.run import Run, open_run
 
@@ -49,6 +50,34 @@ class Evaluation:
     """Of every prediction, what its picture belongs to; empty texts: it stands alone."""
     looks: Looks | None = None
     """How often the run's own test part has been looked at; None: this was another folder."""
+    examples: tuple[Example, ...] = ()
+    """The pictures behind ``predictions``, in their order."""
+    root: Path = Path()
+    """The folder that their paths are relative to."""
+    listed: Path | None = None
+    """The list of labels, where there was one."""
+
+    def slices(self, by: Sequence[str] = ()) -> Slices:
+        """Find the kinds of pictures on which the model is worse than elsewhere.
+
+        Parameters
+        ----------
+        by : sequence of str, default=()
+            Only by these: ``brightness`` and others of what is seen, ``group``, or columns of the
+            list of labels; empty: by all there are.
+
+        Raises
+        ------
+        UsageError
+            Code ``by-unknown``.
+        """
+        from fieldmark.workflow.picture_facts import facts_of
+        from fieldmark.workflow.spotting import sliced
+
+        manifest = Manifest(root=self.root, examples=self.examples, classes=self.report.classes)
+        facts = facts_of(manifest, self.examples, listed=self.listed, by=by, threads=cores())
+        right = np.array([answer.label == label for label, answer in self.predictions], np.bool_)
+        return sliced(right, self.examples, facts)
 
 
 def predict(
@@ -146,7 +175,14 @@ def evaluate(
     known = learned_from(model.parent / "data.csv")
     n_seen = sum(answer.sha256 in known for _, answer in found.predictions)
     left_out = fixed.manifest.left_out
-    found = dataclasses.replace(found, left_out=left_out, n_seen=n_seen, notes=fixed.notes)
+    found = dataclasses.replace(
+        found,
+        left_out=left_out,
+        n_seen=n_seen,
+        notes=fixed.notes,
+        root=manifest.root,
+        listed=list_of(read_settings(model.parent / "config.toml").data if own else data),
+    )
     return _counted(_beside(found, run), model, predictor) if own else found
 
 
@@ -277,7 +313,7 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
     )
     report = dataclasses.replace(report, doubt=doubt)
     groups = tuple(each.group for each in measured)
-    return Evaluation(report, tuple(good), tuple(unread), groups=groups)
+    return Evaluation(report, tuple(good), tuple(unread), groups=groups, examples=tuple(measured))
 
 
 def _row(answer: Prediction, index: dict[str, int]) -> NDArray[np.float64]:

@@ -27,6 +27,7 @@ from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.methods import cited, methods, paragraph
 from fieldmark.evaluation.model_card import model_card
 from fieldmark.evaluation.report import Report
+from fieldmark.evaluation.slices import Slices
 from fieldmark.evaluation.wording import printable
 from fieldmark.networks.pretrained import PRETRAINED
 from fieldmark.training.events import FineTuned
@@ -58,7 +59,12 @@ class Papers:
         }
 
 
-def papers(facts: RunFacts, report: Report, environment: dict[str, Any]) -> Papers:
+def papers(
+    facts: RunFacts,
+    report: Report,
+    environment: dict[str, Any],
+    slices: Slices | None = None,
+) -> Papers:
     """Write the papers of a run.
 
     Parameters
@@ -68,13 +74,15 @@ def papers(facts: RunFacts, report: Report, environment: dict[str, Any]) -> Pape
         Of the test part.
     environment : dict of str to Any
         As in ``environment.json``: ``python``, ``processor``, ``backend``, ``packages``.
+    slices : Slices, optional
+        Of the same answers.
 
     Returns
     -------
     Papers
         The card is the same text when a run is repeated; methods and facts tell how long it took.
     """
-    found = card_facts(facts, report, environment)
+    found = card_facts(facts, report, environment, slices)
     text = paragraph(found)
     return Papers(
         card=model_card(found),
@@ -84,7 +92,12 @@ def papers(facts: RunFacts, report: Report, environment: dict[str, Any]) -> Pape
     )
 
 
-def card_facts(facts: RunFacts, report: Report, environment: dict[str, Any]) -> CardFacts:
+def card_facts(
+    facts: RunFacts,
+    report: Report,
+    environment: dict[str, Any],
+    slices: Slices | None = None,
+) -> CardFacts:
     """Turn what a run leaves into what its papers say; parameters as :func:`papers`."""
     backend = str(environment["backend"])
     return CardFacts(
@@ -94,6 +107,7 @@ def card_facts(facts: RunFacts, report: Report, environment: dict[str, Any]) -> 
         training=training_facts(facts),
         versions=_versions(facts, environment, backend),
         machine=f"{environment['processor']}, {backend}",
+        slices=slices,
         seconds=facts.seconds,
         created=facts.created,
         command=facts.command,

@@ -14,6 +14,8 @@ from fieldmark.data import table
 from fieldmark.errors import DataError
 from fieldmark.evaluation.report import Report
 from fieldmark.inference.predictor import Prediction, Predictor, Unread
+from fieldmark.workflow import weak_spots
+from fieldmark.workflow.weak_spots import WeakSpots
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,20 @@ class Run:
         except (OSError, ValueError, AttributeError, DataError):
             return report
         return told if told.alone == report else report
+
+    @cached_property
+    def weak_spots(self) -> WeakSpots | None:
+        """Where it fails on its test part; None for runs of older versions.
+
+        Raises
+        ------
+        DataError
+            Code ``weak-spots-unknown``: written by a newer version, or damaged.
+        """
+        listed = self.folder / weak_spots.NAME
+        if not listed.is_file():
+            return None
+        return WeakSpots.from_dict(json.loads(listed.read_text(encoding="utf-8")))
 
     @cached_property
     def history(self) -> tuple[dict[str, Any], ...]:

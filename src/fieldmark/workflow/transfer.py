@@ -85,7 +85,7 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
     if way != "head":
         fitted = fine_tuned(session, chosen, decoded, fitted, everything=way == "all")
     evidence = _evidence(features, head, untouched=way == "head") if not fitted.history else None
-    return Trained(folder, chosen, decoded, fitted, evidence)
+    return Trained(folder, chosen, decoded, fitted, evidence, features)
 
 
 def _evidence(features: Features, head: Head, *, untouched: bool) -> Evidence:
