@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from fieldmark import rng
 from fieldmark.errors import UsageError
-from fieldmark.evaluation import page
-from fieldmark.evaluation.page import Failure, ReportFacts, render
+from fieldmark.evaluation import page_rows
+from fieldmark.evaluation.page import render
+from fieldmark.evaluation.page_facts import Failure, ReportFacts
 from fieldmark.evaluation.report import measure
 from fieldmark.evaluation.template import shown
+from fieldmark.evaluation.thumbnails import MAX_THUMBNAIL_BYTES
 from fieldmark.modalities.encode import encode_jpeg
 from tests.evaluation.promises import HOSTILE, Promises
 from tests.evaluation.reader import Reader
@@ -246,7 +248,7 @@ class TestSections:
             assert f"{name} {' '.join(map(str, row))}" in text
 
     def test_many_classes_give_way_to_the_most_frequent_mix_ups(self):
-        classes = [f"species {i}" for i in range(page.MAX_MATRIX_CLASSES + 1)]
+        classes = [f"species {i}" for i in range(page_rows.MAX_MATRIX_CLASSES + 1)]
         html = render(ReportFacts(name="many", report=report_of(tuple(classes), n=2000)))
         assert 'class="matrix"' not in html
         assert "Most frequent mix-ups" in html
@@ -275,7 +277,7 @@ class TestSections:
 
     @pytest.mark.parametrize("path", ["my models/it's.fieldmark", 'a"b;rm -rf $HOME.fieldmark'])
     def test_snippets_can_be_pasted_whatever_the_path(self, path):
-        snippets = page._snippets(facts_of(model_path=path))
+        snippets = page_rows.snippets(facts_of(model_path=path))
         assert shlex.split(snippets["Command line"])[2] == path
         compile(snippets["Python"], "snippet", "exec")
 
@@ -306,10 +308,10 @@ class TestBounds:
             ),
             history=tuple({"epoch": n, "loss": 1 / n, "val_loss": 1 / n} for n in range(1, 1001)),
         )
-        assert 30_000 < len(thumbnail(240)) < page.MAX_THUMBNAIL_BYTES
+        assert 30_000 < len(thumbnail(240)) < MAX_THUMBNAIL_BYTES
         html = render(facts)
         assert len(html.encode()) < 5_000_000
-        assert html.count("<img") == page.MAX_FAILURES
+        assert html.count("<img") == page_rows.MAX_FAILURES
 
     def test_the_same_facts_give_the_same_page(self):
         assert render(facts_of()) == FULL

@@ -70,7 +70,8 @@ def write_all(
     folder.write(counter.NAME, look)
     folder.write("model.onnx", facts.exported.onnx)
     folder.write("MODEL_CARD.md", documents.card(facts, report))
-    folder.write("report.html", documents.report_page(facts, report, worst, environment, model_id))
+    page = documents.report_page(facts, report, scores, worst, environment, model_id)
+    folder.write("report.html", page)
 
 
 def log_lines(events: list[Event]) -> str:

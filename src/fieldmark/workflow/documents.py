@@ -5,29 +5,50 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fieldmark.config import Settings
 from fieldmark.data.manifest import SPLITS, Manifest
 from fieldmark.evaluation import page
 from fieldmark.evaluation.intervals import wilson
+from fieldmark.evaluation.page_facts import Failure, ReportFacts
 from fieldmark.evaluation.report import Report
 from fieldmark.modalities.encode import encode_jpeg
 from fieldmark.networks.layer_table import LayerTable
 from fieldmark.networks.pretrained import PRETRAINED
 from fieldmark.training.events import FineTuned
+from fieldmark.workflow import page_parts
 from fieldmark.workflow.facts import RunFacts, Worst
 
 
 def report_page(
     facts: RunFacts,
     report: Report,
+    scores: NDArray[np.float32],
     worst: list[Worst],
     environment: dict[str, Any],
     model_id: str,
 ) -> str:
-    """Write ``report.html``; ``worst`` are the test pictures with the highest losses."""
+    """Write ``report.html``.
+
+    Parameters
+    ----------
+    facts : RunFacts
+    report : Report
+        Of the test part.
+    scores : float32 array of shape (n_test, n_classes)
+        In the order of ``facts.test``.
+    worst : list of Worst
+        The test pictures with the highest losses.
+    environment : dict
+        As ``environment.json`` holds it.
+    model_id : str
+    """
     manifest, fitted = facts.manifest, facts.fitted
+    test = [example for _, example in facts.test]
     return page.render(
-        page.ReportFacts(
+        ReportFacts(
             name=facts.folder.name,
             report=report,
             created=facts.created,
@@ -35,18 +56,26 @@ def report_page(
             model_path=str(facts.folder.bundle),
             data_folder=facts.settings.data.folder,
             counts=_counts(manifest),
+            contact=page_parts.contact(facts),
+            together=page_parts.together(manifest),
             left_out=tuple(dataclasses.asdict(each) for each in manifest.left_out),
             network=facts.network,
-            layers=_layers(facts.table),
+            layers=page_parts.layers(facts.table, facts.backbone),
             network_notes=(*_network_notes(facts.table), *_head_notes(facts), *facts.origin),
             history=tuple(facts.history),
             best_epoch=fitted.stopped.best_epoch if facts.history else None,
             stopped=fitted.stopped.text,
+            seconds=sum(done.seconds for done in fitted.history) if facts.history else None,
+            rate_test=page_parts.rate_test(fitted),
+            head_path=page_parts.head_path(fitted),
             settings=_shown_settings(facts.settings),
+            risk=page_parts.risk(facts, scores),
+            mix_ups=page_parts.mix_ups(test, scores, manifest.classes),
             failures=_failures(worst),
             command=facts.command,
             seed=fitted.recipe.seed,
             versions=_versions(environment),
+            card=card(facts, report),
         )
     )
 
@@ -54,20 +83,6 @@ def report_page(
 def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:
     parts = {part: manifest.counts(part) for part in SPLITS}
     return {name: {part: parts[part][name] for part in SPLITS} for name in manifest.classes}
-
-
-def _layers(table: LayerTable) -> tuple[dict[str, str | int], ...]:
-    return tuple(
-        {
-            "number": "" if row.number is None else row.number,
-            "layer": row.kind,
-            "does": row.what,
-            "volume": "x".join(str(size) for size in row.output_shape),
-            "weights": row.weights,
-            "why": row.formula,
-        }
-        for row in table.rows
-    )
 
 
 def _network_notes(table: LayerTable) -> tuple[str, ...]:
@@ -111,9 +126,9 @@ def _tuning_note(event: FineTuned) -> str:
     )
 
 
-def _failures(worst: list[Worst]) -> tuple[page.Failure, ...]:
+def _failures(worst: list[Worst]) -> tuple[Failure, ...]:
     return tuple(
-        page.Failure(
+        Failure(
             file=each.example.path,
             label=each.example.label,
             predicted=each.predicted,
