@@ -2,13 +2,10 @@ import io
 import math
 import subprocess
 import sys
-import xml.etree.ElementTree as ET
 
 import matplotlib
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from fieldmark import rng

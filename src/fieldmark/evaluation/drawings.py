@@ -264,7 +264,10 @@ def _frame(x: Axis, y: Axis, across: _Scale, up: _Scale) -> Iterator[str]:
         yield f'<text class="tick" x="{_LEFT - 10:.0f}" y="{at + 4:.1f}" text-anchor="end">'
         yield f"{_written(tick, y.unit)}</text>"
     for tick in across.ticks:
-        yield f'<text class="tick" x="{across(tick)}" y="194" text-anchor="middle">'
+        # At the right edge half of a number would be cut off.
+        anchor = "end" if across(tick) > _RIGHT - 12 else "middle"
+        at = across(tick) + (8 if anchor == "end" else 0)
+        yield f'<text class="tick" x="{at:.1f}" y="194" text-anchor="{anchor}">'
         yield f"{_written(tick, x.unit)}</text>"
     middle = (_LEFT + _RIGHT) / 2
     yield f'<text class="tick" x="{middle:.0f}" y="208" text-anchor="middle">'
@@ -297,7 +300,7 @@ def _drawn(mark: Mark, across: _Scale, up: _Scale) -> str:
 def _written(value: float, unit: Unit) -> str:
     if unit == "percent":
         return f"{100 * value:.4g} %"
-    return f"{value:,.0f}" if unit == "count" else f"{value:.3g}"
+    return f"{value:,.0f}" if unit == "count" or 100 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _ticks(low: float, high: float) -> list[float]:

@@ -194,7 +194,7 @@ def reliability_chart(doubt: Doubt) -> Chart | None:
     if not after:
         return None
     low = min(each.score for each in (*before, *after))
-    start = math.floor(10 * min(low, *(each.accuracy for each in (*before, *after)))) / 10
+    start = math.floor(5 * min(low, *(each.accuracy for each in (*before, *after)))) / 5
     words = Words(
         id="calibration",
         title="Named correctly, against the score",

@@ -66,8 +66,8 @@ class Cell:
     """One cell of the confusion matrix."""
 
     n: int
-    share: float
-    """Of its row, in [0, 1]."""
+    share: str
+    """Of its row; neither 0 nor 100 % unless it is exactly that."""
     shade: str
     """CSS classes: six shades by the share, and whether it is right."""
     pair: str
@@ -94,7 +94,14 @@ def _cell(report: Report, pairs: dict[tuple[str, str], str], true: int, predicte
     # 0 for nothing, 5 for the whole row.
     shade = f"s{-(-5 * n // of)}" + (" hit" if true == predicted else "")
     words = f"{wording.counted(n)} of {names[0]} taken for {names[1]}"
-    return Cell(n, n / of, shade, pairs.get(names, ""), words)
+    return Cell(n, _rounded(n, of), shade, pairs.get(names, ""), words)
+
+
+def _rounded(n: int, of: int) -> str:
+    percent = round(100 * n / of)
+    if percent == 0 and n:
+        return "< 1 %"
+    return "> 99 %" if percent == 100 and n < of else f"{percent} %"
 
 
 def mix_ups(report: Report, listed: Sequence[MixUp]) -> list[tuple[str, str, int, int, str]]:
