@@ -81,13 +81,20 @@ class TestEveryPage:
         assert opened.page.pdf(format="A4")[:4] == b"%PDF"
 
 
-def test_tables_of_charts_are_printed_though_they_are_folded_up(pages, open_page):
+def test_short_tables_of_charts_are_printed_though_they_are_folded_up(pages, open_page):
     page = open_page(pages["full"]).page
-    table = page.locator("#coverage-table")
+    table = page.locator("#reliability-table")
     assert not table.is_visible()
     page.emulate_media(media="print")
     assert table.is_visible()
+    assert not page.locator("#coverage-table").is_visible()
     assert not page.locator("#documents pre").first.is_visible()
+
+
+def test_no_table_of_a_run_is_wider_than_paper(pages, open_page):
+    page = open_page(pages["run"], width=718).page  # A4 less 1 cm at each side
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
 
 
 def test_a_cell_of_the_confusion_matrix_lists_its_files(pages, open_page, axe):

@@ -180,7 +180,7 @@ def _within(point: HeadPoint) -> tuple[float, float]:
 
 def _setting(point: HeadPoint) -> tuple[str, ...]:
     return (
-        f"{point.strength:.3g}" + (" (chosen)" if point.chosen else ""),
+        f"{point.strength:.4g}" + (" (chosen)" if point.chosen else ""),
         f"{point.n_columns:,}",
         f"{point.log_loss:.4f}",
         f"{point.log_loss_se:.4f}",
