@@ -77,6 +77,7 @@ def evidence(given: Folder, at: np.ndarray) -> Evidence:
         features=given.features[at],
         logits=given.head.logits(given.features[at]),
         labels=given.labels[at],
+        units=np.arange(len(at)),
         untouched=True,
     )
 

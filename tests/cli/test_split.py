@@ -107,6 +107,17 @@ def test_a_wrong_fix_list_names_its_line_and_is_status_3(fieldmark: Command, pet
     assert "overrides.csv, line 2" in done.err
 
 
+def test_a_dash_prints_the_split_and_writes_no_file(fieldmark: Command, pets: Path) -> None:
+    done = fieldmark("split", "pets", "-o", "-")
+    assert (done.status, done.err) == (0, "")
+    printed = done.out.splitlines()
+    assert printed[0] == "path,sha256,label,group,cluster,split,fold"
+    assert len(printed) == 1 + sum(1 for each in pets.rglob("*.jpg"))
+    assert [each.name for each in pets.parent.iterdir()] == ["pets"]
+    assert fieldmark("split", "pets").status == 0
+    assert Path("pets.split.csv").read_text() == done.out
+
+
 def test_nothing_is_written_when_something_is_wrong(fieldmark: Command, pets: Path) -> None:
     assert fieldmark("split", "pets", "--groups", "rhubarb").status == 2
     assert fieldmark("split", "pets", "--folds", "21").status == 2

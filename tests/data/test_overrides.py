@@ -350,6 +350,15 @@ def test_the_list_in_a_folder_is_no_picture_of_it(make_folder: MakeFolder) -> No
     ]
 
 
+def test_a_list_that_is_obeyed_is_not_counted_as_left_out(make_folder: MakeFolder) -> None:
+    root = make_folder("cat/1.jpg", "cat/2.jpg", "dog/1.jpg", "other.csv")
+    (root / "overrides.csv").write_text("path,action\ncat/1.jpg,leave-out\n")
+    listed = overrides.read(root / "overrides.csv")
+    done = overrides.apply(scan.scan(root), listed)
+    assert [entry.path for entry in done.manifest.left_out] == ["other.csv", "cat/1.jpg"]
+    assert overrides.apply(done.manifest, listed).manifest == done.manifest
+
+
 # --- the list that a check writes
 
 

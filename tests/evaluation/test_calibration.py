@@ -134,3 +134,21 @@ def test_an_overconfident_model_leaves_its_null_band():
     assert "not quite" in found.text
     better = softmax(logits, best_temperature(logits, labels))
     assert reliability(better, labels, rng=np.random.default_rng(0)).text.startswith("No misc")
+
+
+def test_equal_pictures_of_a_group_widen_the_interval_and_change_nothing_else():
+    draw = np.random.default_rng(3)
+    logits = 2 * draw.standard_normal((60, 3))
+    labels = draw.integers(0, 3, 60)
+    once = reliability(softmax(logits), labels, rng=np.random.default_rng(0))
+    many = softmax(np.repeat(logits, 8, axis=0)), np.repeat(labels, 8)
+    groups = np.repeat(np.arange(60), 8)
+    alone = reliability(*many, rng=np.random.default_rng(0))
+    together = reliability(*many, groups=groups, rng=np.random.default_rng(0))
+    assert (together.ece, together.bins, together.null_high) == (
+        alone.ece,
+        alone.bins,
+        pytest.approx(alone.null_high, abs=0.02),
+    )
+    assert together.high - together.low > 2 * (alone.high - alone.low)
+    assert together.high - together.low == pytest.approx(once.high - once.low, rel=0.5)

@@ -13,6 +13,7 @@ from fieldmark.evaluation.calibration import softmax
 from fieldmark.evaluation.doubt import Doubt, measure_doubt
 from fieldmark.evaluation.page import ReportFacts, render
 from fieldmark.evaluation.report import Report, measure
+from fieldmark.evaluation.resampling import Resampling
 
 SCORES = np.array([[0.9, 0.1]] * 6 + [[0.4, 0.6]] * 4)
 LABELS = np.array([0, 0, 0, 0, 0, 1, 1, 1, 0, 0])
@@ -52,6 +53,19 @@ def test_without_accepted_answers_their_error_is_not_estimable():
 def test_an_older_model_gives_no_doubt():
     old = (*DECISIONS[:-1], None)
     assert measure_doubt(SCORES, LABELS, old, temperature=1.0, promise="", seed=0) is None
+
+
+def test_where_pictures_come_in_groups_every_interval_counts_groups():
+    groups = np.repeat(np.arange(5), 2)
+    alone, together = doubted(), doubted(seed=Resampling(0, groups))
+    for name in ("coverage", "error", "unknown"):
+        one, other = getattr(alone, name), getattr(together, name)
+        assert (one.value, one.n_groups) == (other.value, None)
+        assert other.n_groups == (3 if name == "error" else 5)
+    assert together.coverage.high - together.coverage.low > 0.6 * (
+        alone.coverage.high - alone.coverage.low
+    )
+    assert Doubt.from_dict(json.loads(json.dumps(dataclasses.asdict(together)))) == together
 
 
 def test_before_is_what_the_network_said():

@@ -335,8 +335,8 @@ class TestNewParts:
         assert "nan" not in html
 
     def test_the_time_of_training_is_told(self):
-        assert "It took 3 min 20 s." in Reader(FULL).text
-        assert "It took" not in render(facts_of(seconds=None))
+        assert "From the command to the end of training: 3 min 20 s." in Reader(FULL).text
+        assert "to the end of training" not in render(facts_of(seconds=None))
 
     def test_every_chart_is_followed_by_its_table(self):
         charts = [attrs for attrs in Reader(FULL).all("svg") if attrs.get("class") == "chart"]

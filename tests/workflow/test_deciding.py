@@ -29,8 +29,27 @@ def evidence(n: int = 400, seed: int = 0) -> Evidence:
         features=features.astype(np.float32),
         logits=logits.astype(np.float32),
         labels=labels,
+        units=np.arange(n),
         untouched=True,
     )
+
+
+def in_groups(seed: int, n_groups: int = 40, size: int = 10) -> tuple[Evidence, float]:
+    """Return groups that are right or wrong as one, a tenth of them wrong, all of them sure.
+
+    And what the share of wrong answers is among pictures of new groups.
+    """
+    draw = np.random.default_rng(seed)
+    wrong = np.repeat(draw.random(n_groups) < 0.1, size)
+    labels = draw.integers(0, 3, n_groups * size)
+    said = np.where(wrong, (labels + 1) % 3, labels)
+    given = dataclasses.replace(
+        evidence(n_groups * size, seed),
+        logits=(5 * np.eye(3)[said] + 0.1 * draw.random((len(said), 3))).astype(np.float32),
+        labels=labels,
+        units=np.repeat(np.arange(n_groups), size),
+    )
+    return given, 0.1
 
 
 def test_the_rules_are_what_a_model_file_may_hold():
@@ -67,6 +86,28 @@ def test_what_was_used_while_training_promises_less():
     rules = decided(used, DecideSettings(), seed=0)
     assert rules.decision["accept"]["exact"] is False
     assert "not exact" in rules.promise
+
+
+def test_of_pictures_that_belong_together_one_counts():
+    given, _ = in_groups(0)
+    rules = decided(given, DecideSettings(unknown=0.0), seed=0)
+    assert rules.decision["accept"]["n"] == 40
+    assert "One picture counts of each of the 40 groups that the 400 validation" in rules.promise
+    assert thresholds(rules.decision).text == rules.promise
+    assert decided(given, DecideSettings(unknown=0.0), seed=0).decision == rules.decision
+
+
+def test_a_promise_about_groups_is_kept_where_counting_pictures_would_break_it():
+    settings = DecideSettings(error=0.09, unknown=0.0)
+    broken = {"groups": 0, "pictures": 0}
+    for seed in range(60):
+        given, truth = in_groups(seed)
+        alone = dataclasses.replace(given, units=np.arange(len(given.labels)))
+        for name, each in (("groups", given), ("pictures", alone)):
+            promised = decided(each, settings, seed=seed).decision["accept"]["error"]
+            broken[name] += promised is not None and promised < truth
+    assert broken["groups"] <= 8  # 5 % of 60, and three standard deviations
+    assert broken["pictures"] > 9
 
 
 def test_unknown_can_be_switched_off():

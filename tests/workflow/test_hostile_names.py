@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -86,6 +88,18 @@ def assert_table_is_harmless(path: Path) -> None:
         assert is_number or not cell.startswith(FORMULA), (path.name, cell)
 
 
+def assert_paper_is_harmless(text: str) -> None:
+    """No tag, no heading and no row but our own; what stands in code is code."""
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    prose = re.sub(r"^(`{3,})\w*\n.*?^\1$", "", text, flags=re.MULTILINE | re.DOTALL)
+    body = prose.split("---\n", 2)[-1] if prose.startswith("---") else prose
+    assert not re.search(r"(?<!\\)<", body)
+    assert not re.search(r"https?://", body)
+    for line in body.splitlines():
+        assert line == "" or line[0] in "#|-`*" or line[0].isalnum(), line
+
+
 def test_a_check_names_them_all_and_writes_them_down(folder: Path, tmp_path: Path) -> None:
     before = hashes(folder)
     found = fm.check(folder)
@@ -124,6 +138,11 @@ def test_a_run_reports_them(folder: Path, tmp_path: Path) -> None:
     assert_page_is_harmless((run.folder / "report.html").read_text(encoding="utf-8"))
     for name in ("data.csv", "split.csv", "predictions.csv"):
         assert_table_is_harmless(run.folder / name)
+    for name in ("MODEL_CARD.md", "DATA_SHEET.md", "METHODS.md"):
+        assert_paper_is_harmless((run.folder / name).read_text(encoding="utf-8"))
+    facts = json.loads((run.folder / "card.json").read_text(encoding="utf-8"))
+    json.dumps(facts["data"], ensure_ascii=False).encode("utf-8")
+    assert list(facts["data"]["counts"]) == list(run.report.classes)
     used = [row for row in table.rows(run.folder / "data.csv") if row["used"] == "1"]
     assert len(used) == 3 * (len(FILES) + 1)
     assert fm.evaluate(run.folder).report.n == run.report.n

@@ -23,7 +23,10 @@ from fieldmark.workflow.dataset import cores
 from tests.workflow.conftest import LAYERS, LEFT_OUT, N_EACH, Finished, hashes, rows_of, settings
 
 PROMISED = {
+    "DATA_SHEET.md",
+    "METHODS.md",
     "MODEL_CARD.md",
+    "card.json",
     "command.txt",
     "config.toml",
     "confusion_matrix.png",

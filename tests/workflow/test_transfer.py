@@ -162,6 +162,18 @@ def test_whose_weights_it_stands_on_is_in_the_card(solved: Solved) -> None:
     card = (solved.run.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert pretrained.PRETRAINED["efficientnet-lite0"].sha256 in card
     assert "Apache-2.0" in card
+    assert "no other pictures had a part in it" not in card
+
+
+def test_the_methods_say_that_the_head_was_solved(solved: Solved) -> None:
+    methods = (solved.run.folder / "METHODS.md").read_text(encoding="utf-8")
+    head = solved.only(HeadSolved)
+    assert head.cv_accuracy is not None
+    wanted = f"on {N_FEATURES:,} features of efficientnet-lite0, pretrained on ImageNet"
+    assert wanted in methods
+    told = f"at {100 * head.cv_accuracy:.1f} % ({100 * head.cv_low:.1f}-{100 * head.cv_high:.1f}"
+    assert f"2-fold cross-validation chose the penalty, {told}, n = {head.n:,})" in methods
+    assert "epoch" not in methods
 
 
 def test_the_file_answers_as_the_run_did(solved: Solved, shapes: Path) -> None:

@@ -36,7 +36,7 @@ def split(
     folds: Annotated[int, typer.Option(help="Deal into so many folds as well; 0: none.")] = 0,
     seed: Annotated[int, typer.Option(help="Another one draws other parts.")] = 0,
     out: Annotated[
-        str, typer.Option("--out", "-o", help="The file to write.", metavar="FILE")
+        str, typer.Option("--out", "-o", help="The file to write; - prints it.", metavar="FILE")
     ] = "",
     labels: Labels = "",
     label_from: LabelFrom = "folder",
@@ -55,7 +55,8 @@ def split(
     Example: fieldmark split flowers
     """
     from fieldmark.config import Settings
-    from fieldmark.workflow.splitting import split_folder
+    from fieldmark.data import split_file
+    from fieldmark.workflow.splitting import STANDARD_OUTPUT, split_folder
 
     screened = screen().settle(as_json=json_, quiet=quiet)
     data = {"labels": labels, "label_from": label_from, "groups": groups, "overrides": overrides}
@@ -67,10 +68,14 @@ def split(
         done = split_folder(folder, out, settings=settings, force=force, listen=watcher)
     if json_:
         screened.json(done.to_dict())
+    elif out == STANDARD_OUTPUT:
+        screened.results(split_file.text(done.manifest).splitlines())
     else:
         screened.results(_lines(done))
     for note in done.notes:
         screened.say(shown(str(note)))
+    if out == STANDARD_OUTPUT:
+        return 0
     given = {"--split": str(done.file), "--near": near, "--no-clean": no_clean, **data}
     options = {f"--{name.strip('-').replace('_', '-')}": value for name, value in given.items()}
     screened.next(shown(again("train", folder, options)))

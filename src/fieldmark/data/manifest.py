@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from fieldmark.modalities.shapes import Shapes
+
 Split = Literal["train", "valid", "test"]
 """The three parts. Shown to people as training, validation and test part."""
 
@@ -93,6 +95,8 @@ class Manifest:
     """``folders``, ``parts`` (ready-made training/test folders), ``csv`` or ``name``."""
     audited: bool = False
     """Whether near copies were looked for, and what spoils a figure was left out."""
+    shapes: Shapes | None = None
+    """Sizes and formats of the examples, as the audit saw them; None: they were not looked at."""
 
     @property
     def name(self) -> str:

@@ -189,6 +189,7 @@ def apply(
     UsageError
         ``not-hashed``.
     """
+    manifest = _without_list(manifest, overrides.file)
     by_path, notes = _found(manifest, overrides)
     classes = Names(manifest.classes)
     groups = Names(example.group for example in manifest.examples if example.group)
@@ -219,6 +220,15 @@ def apply(
     if refuse and refusals:
         raise refusals[0]
     return Applied(manifest=changed, kept=frozenset(kept), notes=notes, refusals=refusals)
+
+
+def _without_list(manifest: Manifest, file: Path | None) -> Manifest:
+    """Do not count the list itself among the files that were left out."""
+    if file is None or not file.is_relative_to(manifest.root):
+        return manifest
+    own = file.relative_to(manifest.root).as_posix()
+    left_out = tuple(entry for entry in manifest.left_out if entry.path != own)
+    return dataclasses.replace(manifest, left_out=left_out)
 
 
 def _meant(value: str, known: Names) -> str:

@@ -182,7 +182,12 @@ def fit_temperature(logits: NDArray[np.floating], labels: Labels) -> Temperature
 
 
 def reliability(
-    scores: Probs, labels: Labels, *, rng: np.random.Generator, n_resamples: int = 1000
+    scores: Probs,
+    labels: Labels,
+    *,
+    groups: NDArray[np.int64] | None = None,
+    rng: np.random.Generator,
+    n_resamples: int = 1000,
 ) -> Reliability:
     """Measure the calibration of the top score.
 
@@ -190,6 +195,9 @@ def reliability(
     ----------
     scores : float array of shape (n, n_classes)
     labels : int array of shape (n,)
+    groups : int array of shape (n,), optional
+        Numbered from 0: pictures that are drawn together in the bootstrap. The null band always
+        draws each picture's luck by itself.
     rng : numpy.random.Generator
         Of the bootstrap and of the null band.
     n_resamples : int, default=1000
@@ -213,7 +221,10 @@ def reliability(
     top, right = top[order], (probs.argmax(axis=1) == truth)[order].astype(np.float64)
     n = len(top)
     edges = _edges(n)
-    drawn = np.sort(rng.integers(0, n, (n_resamples, n)), axis=1)
+    if groups is None:
+        drawn = np.sort(rng.integers(0, n, (n_resamples, n)), axis=1)
+    else:
+        drawn = np.sort(_drawn_together(groups[order], rng, n_resamples), axis=1)
     again, ece = (
         _ece(top[drawn], right[drawn], edges),
         float(_ece(top[None], right[None], edges)[0]),
@@ -235,6 +246,24 @@ def reliability(
         null_high=float(np.quantile(null, 0.95)),
         n=n,
     )
+
+
+def _drawn_together(
+    groups: NDArray[np.int64], rng: np.random.Generator, n_resamples: int
+) -> NDArray[np.int64]:
+    """Draw whole groups until there are n pictures; return which, shape (n_resamples, n)."""
+    n = len(groups)
+    members = np.argsort(groups, kind="stable")
+    sizes = np.bincount(groups)
+    starts = np.cumsum(sizes) - sizes
+    found = np.empty((n_resamples, n), dtype=np.int64)
+    for row in found:
+        which = rng.integers(0, len(sizes), n)
+        which = which[: int(np.searchsorted(np.cumsum(sizes[which]), n)) + 1]
+        length = sizes[which]
+        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        row[:] = members[np.repeat(starts[which], length) + within][:n]
+    return found
 
 
 def _edges(n: int) -> NDArray[np.int64]:

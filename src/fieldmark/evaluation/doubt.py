@@ -15,9 +15,10 @@ import numpy as np
 from fieldmark import rng
 from fieldmark.evaluation.calibration import Bin, Reliability, reliability, uncalibrated
 from fieldmark.evaluation.decision import Decision
-from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.measurement import Measurement
-from fieldmark.evaluation.metrics import Labels, Probs, checked
+from fieldmark.evaluation.measures import Sample, share
+from fieldmark.evaluation.metrics import Labels, Probs
+from fieldmark.evaluation.resampling import Resampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ def measure_doubt(
     *,
     temperature: float,
     promise: str,
-    seed: int,
+    seed: int | Resampling,
 ) -> Doubt | None:
     """Measure decisions and calibration on pictures with known labels.
 
@@ -90,8 +91,9 @@ def measure_doubt(
         With which they were calibrated.
     promise : str
         The model file's words.
-    seed : int
-        Of the resampling.
+    seed : int or Resampling
+        Of the resampling; a :class:`Resampling` says too which pictures belong together, and every
+        interval then counts groups.
 
     Returns
     -------
@@ -100,25 +102,26 @@ def measure_doubt(
     """
     if any(each is None for each in decisions):
         return None
-    probs, truth = checked(scores, labels)
+    drawn = seed if isinstance(seed, Resampling) else Resampling(seed)
+    sample = Sample.of(scores, labels, drawn)
     accepted = np.array([each == "accept" for each in decisions])
-    wrong = probs.argmax(axis=1) != truth
-    n, n_accepted = len(truth), int(accepted.sum())
-    raw = probs if temperature == 1 else uncalibrated(probs, temperature)
+    unknown = np.array([each == "unknown" for each in decisions])
+    raw = sample.scores if temperature == 1 else uncalibrated(sample.scores, temperature)
+
+    def calibration(probs: Probs) -> Reliability:
+        draw = rng.derive(drawn.seed, "calibration")
+        return reliability(probs, sample.truth, groups=sample.groups, rng=draw)
+
     return Doubt(
-        coverage=_share("coverage", n_accepted, n),
-        error=_share("error among accepted", int(wrong[accepted].sum()), n_accepted)
-        if n_accepted
+        coverage=share("coverage", sample, accepted),
+        error=share("error among accepted", sample, ~sample.right, accepted)
+        if accepted.any()
         else None,
-        unknown=_share("unknown", sum(each == "unknown" for each in decisions), n),
-        before=reliability(raw, truth, rng=rng.derive(seed, "calibration")),
-        after=reliability(probs, truth, rng=rng.derive(seed, "calibration")),
+        unknown=share("unknown", sample, unknown),
+        before=calibration(raw),
+        after=calibration(sample.scores),
         promise=promise,
     )
-
-
-def _share(name: str, count: int, n: int) -> Measurement:
-    return Measurement(name, count / n, *wilson(count, n), n)
 
 
 def _reliability(fields: dict[str, Any]) -> Reliability:

@@ -148,7 +148,7 @@ class ReportFacts:
     stopped: str = ""
     """Why training ended, in one sentence."""
     seconds: float | None = None
-    """That training took."""
+    """From the command to the end of training."""
     rate_test: RateTest | None = None
     """How the learning rate was found."""
     head_path: tuple[HeadPoint, ...] = ()

@@ -24,7 +24,8 @@ from fieldmark.training.events import Event
 from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe
 from fieldmark.workflow import counter, documents
-from fieldmark.workflow.facts import RunFacts, Worst
+from fieldmark.workflow.facts import Answers, RunFacts, Worst
+from fieldmark.workflow.papers import Papers
 
 N_WORST: Final = 9
 _PACKAGES: Final = (
@@ -47,7 +48,12 @@ _PACKAGES: Final = (
 
 
 def write_all(
-    facts: RunFacts, report: Report, scores: NDArray[np.float32], *, model_id: str
+    facts: RunFacts,
+    report: Report,
+    scores: NDArray[np.float32],
+    *,
+    model_id: str,
+    papers: Papers,
 ) -> None:
     """Write every file of the run but the bundle and the log.
 
@@ -59,9 +65,11 @@ def write_all(
     scores : float32 array of shape (n_test, n_classes)
         In the order of ``facts.test``.
     model_id : str
+    papers : Papers
+        Of the same facts.
     """
-    environment = _environment(facts)
-    _write_tables(facts, report, scores, environment)
+    surroundings = environment(facts)
+    _write_tables(facts, report, scores, surroundings)
     _write_pictures(facts, report)
     worst = _worst(facts, scores)
     _write_gallery(facts, worst)
@@ -69,8 +77,10 @@ def write_all(
     look = counter.line(facts.command or "fieldmark.train", model_id, facts.created)
     folder.write(counter.NAME, look)
     folder.write("model.onnx", facts.exported.onnx)
-    folder.write("MODEL_CARD.md", documents.card(facts, report))
-    page = documents.report_page(facts, report, scores, worst, environment, model_id)
+    for name, text in papers.files().items():
+        folder.write(name, text)
+    answers = Answers(scores, tuple(worst))
+    page = documents.report_page(facts, report, answers, papers, surroundings, model_id)
     folder.write("report.html", page)
 
 
@@ -172,7 +182,8 @@ def _head_csv(head: Head) -> str:
     return written(names, rows)
 
 
-def _environment(facts: RunFacts) -> dict[str, Any]:
+def environment(facts: RunFacts) -> dict[str, Any]:
+    """Return what ``environment.json`` holds: versions, processor, backend, threads, seed."""
     versions = {}
     for name in _PACKAGES:
         try:

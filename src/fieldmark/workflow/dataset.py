@@ -16,6 +16,7 @@ from fieldmark.data.folds import folds as dealt
 from fieldmark.data.manifest import SPLITS, Example, Manifest, Note, Split
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation.wording import counted
+from fieldmark.modalities.shapes import shapes
 from fieldmark.training.events import Listener, Progress, silent
 from fieldmark.workflow.auditing import audited
 from fieldmark.workflow.parts import check_parts
@@ -255,7 +256,8 @@ def cleaned(
         kept=found.kept,
         listen=listen,
     )
-    clean = replace(result.audit.manifest, audited=True)
+    sizes = result.seen.looks.of([one.sha256 for one in result.audit.manifest.examples])
+    clean = replace(result.audit.manifest, audited=True, shapes=shapes(sizes))
     # A ready-made part of which nothing is left must not be drawn anew from the others.
     check_parts(clean, [part for part in SPLITS if with_parts.part(part)])
     return replace(found, manifest=clean, notes=(*found.notes, *result.notes))

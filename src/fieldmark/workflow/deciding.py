@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fieldmark import rng
 from fieldmark.config import DecideSettings
 from fieldmark.data.cache import Decoded
+from fieldmark.data.grouping import unit_numbers
 from fieldmark.evaluation import calibration, decision, unknown
 from fieldmark.inference.runtime import Runtime
 from fieldmark.workflow.parts import labels_of, positions, spread
@@ -31,6 +32,8 @@ class Evidence:
     """(n, n_classes)"""
     labels: NDArray[np.int64]
     """(n,)"""
+    units: NDArray[np.int64]
+    """(n,): pictures with the same number belong together."""
     untouched: bool
     """Whether the validation part had no say in the training."""
 
@@ -70,6 +73,7 @@ def gathered(runtime: Runtime, decoded: Decoded, *, untouched: bool) -> Evidence
         features=features,
         logits=logits,
         labels=labels[valid],
+        units=unit_numbers([manifest.examples[at] for at in valid]),
         untouched=untouched,
     )
 
@@ -92,6 +96,9 @@ def decided(evidence: Evidence, settings: DecideSettings, *, seed: int) -> Rules
     distances, so the pictures that lie nearer are a sample of such pictures, and only they are used
     to bound the errors; the bound looks at margins, which no temperature reorders.
 
+    Pictures that belong together are no independent evidence: of each group one picture, drawn by
+    the seed, says what is promised. The temperature, which promises nothing, is fitted on all.
+
     Parameters
     ----------
     evidence : Evidence
@@ -102,8 +109,10 @@ def decided(evidence: Evidence, settings: DecideSettings, *, seed: int) -> Rules
     -------
     Rules
     """
+    temperature = calibration.fit_temperature(evidence.logits, evidence.labels)
+    n_all = len(evidence.labels)
+    evidence = _one_of_each(evidence, seed)
     logits, labels = evidence.logits, evidence.labels
-    temperature = calibration.fit_temperature(logits, labels)
     strange, arrays, far = _strange(evidence, settings, seed)
     accepted = decision.accept(
         logits[~far],
@@ -112,10 +121,14 @@ def decided(evidence: Evidence, settings: DecideSettings, *, seed: int) -> Rules
         confidence=settings.confidence,
         exact=evidence.untouched,
     )
+    promise = accepted.text
+    if len(labels) < n_all:
+        promise += f" One picture counts of each of the {len(labels):,} groups that the {n_all:,} "
+        promise += "validation pictures come in."
     found: dict[str, Any] = {
         "temperature": temperature.value,
-        "calibration": asdict(temperature) if len(labels) else {"text": temperature.text},
-        "accept": asdict(accepted) | {"text": accepted.text},
+        "calibration": asdict(temperature) if n_all else {"text": temperature.text},
+        "accept": asdict(accepted) | {"text": promise},
         "unknown_text": strange["text"],
     }
     if arrays:
@@ -123,8 +136,22 @@ def decided(evidence: Evidence, settings: DecideSettings, *, seed: int) -> Rules
     behind = decision.set_margin(logits, labels, settings.confidence)
     if behind is not None:
         found["sets"] = {"margin": behind, "confidence": settings.confidence, "n": len(labels)}
-    texts = (temperature.text, accepted.text, strange["text"])
+    texts = (temperature.text, promise, strange["text"])
     return Rules(decision=found, arrays=arrays, texts=texts)
+
+
+def _one_of_each(evidence: Evidence, seed: int) -> Evidence:
+    """Keep one picture of each unit, in their order."""
+    order = rng.derive(seed, "one of each group").permutation(len(evidence.units))
+    _, first = np.unique(evidence.units[order], return_index=True)
+    kept = np.sort(order[first])
+    return replace(
+        evidence,
+        features=evidence.features[kept],
+        logits=evidence.logits[kept],
+        labels=evidence.labels[kept],
+        units=evidence.units[kept],
+    )
 
 
 def _strange(

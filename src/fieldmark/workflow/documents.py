@@ -1,12 +1,9 @@
-"""The documents of a run: the report page and the model card. Pure: facts in, text out."""
+"""The report page of a run. Pure: facts in, text out."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fieldmark.config import Settings
 from fieldmark.data.manifest import SPLITS, Manifest
@@ -19,14 +16,15 @@ from fieldmark.networks.layer_table import LayerTable
 from fieldmark.networks.pretrained import PRETRAINED
 from fieldmark.training.events import FineTuned
 from fieldmark.workflow import page_parts
-from fieldmark.workflow.facts import RunFacts, Worst
+from fieldmark.workflow.facts import Answers, RunFacts, Worst
+from fieldmark.workflow.papers import Papers
 
 
 def report_page(
     facts: RunFacts,
     report: Report,
-    scores: NDArray[np.float32],
-    worst: list[Worst],
+    answers: Answers,
+    papers: Papers,
     environment: dict[str, Any],
     model_id: str,
 ) -> str:
@@ -37,10 +35,10 @@ def report_page(
     facts : RunFacts
     report : Report
         Of the test part.
-    scores : float32 array of shape (n_test, n_classes)
-        In the order of ``facts.test``.
-    worst : list of Worst
-        The test pictures with the highest losses.
+    answers : Answers
+        On the test part.
+    papers : Papers
+        Of the same facts.
     environment : dict
         As ``environment.json`` holds it.
     model_id : str
@@ -54,6 +52,7 @@ def report_page(
             created=facts.created,
             model_id=model_id,
             model_path=str(facts.folder.bundle),
+            notes=tuple(note.text for note in facts.notes),
             data_folder=facts.settings.data.folder,
             counts=_counts(manifest),
             contact=page_parts.contact(facts),
@@ -65,17 +64,19 @@ def report_page(
             history=tuple(facts.history),
             best_epoch=fitted.stopped.best_epoch if facts.history else None,
             stopped=fitted.stopped.text,
-            seconds=sum(done.seconds for done in fitted.history) if facts.history else None,
+            seconds=facts.seconds,
             rate_test=page_parts.rate_test(fitted),
             head_path=page_parts.head_path(fitted),
             settings=_shown_settings(facts.settings),
-            risk=page_parts.risk(facts, scores),
-            mix_ups=page_parts.mix_ups(test, scores, manifest.classes),
-            failures=_failures(worst),
+            risk=page_parts.risk(facts, answers.scores),
+            mix_ups=page_parts.mix_ups(test, answers.scores, manifest.classes),
+            failures=_failures(answers.worst),
             command=facts.command,
             seed=fitted.recipe.seed,
             versions=_versions(environment),
-            card=card(facts, report),
+            methods=papers.methods,
+            card=papers.card,
+            data_sheet=papers.sheet,
         )
     )
 
@@ -126,7 +127,7 @@ def _tuning_note(event: FineTuned) -> str:
     )
 
 
-def _failures(worst: list[Worst]) -> tuple[Failure, ...]:
+def _failures(worst: tuple[Worst, ...]) -> tuple[Failure, ...]:
     return tuple(
         Failure(
             file=each.example.path,
@@ -158,72 +159,3 @@ def _shown_settings(settings: Settings) -> dict[str, str]:
             if value != "":
                 found[f"{table.name}.{each.name}"] = str(value)
     return found
-
-
-def card(facts: RunFacts, report: Report) -> str:
-    """Write the model card: what was measured; what only a person knows is left to one."""
-    manifest = facts.manifest
-    parts = ", ".join(f"{len(manifest.part(part)):,} {part}" for part in SPLITS)
-    recalls = "\n".join(
-        f"| {each.name} | {each.recall.text} | {each.recall.interval} | {each.n} |"
-        for each in report.per_class
-    )
-    return "\n".join(
-        [
-            "---",
-            "library_name: fieldmark",
-            "pipeline_tag: image-classification",
-            "---",
-            f"# {facts.folder.name}",
-            "",
-            f"A convolutional network that tells {len(manifest.classes)} classes apart: "
-            f"{', '.join(manifest.classes)}.",
-            "",
-            "## Intended use and what is out of scope",
-            "(For you to write: what it is for, what it is not for, who looked at it.)",
-            "",
-            "## Data",
-            f"{len(manifest.examples):,} pictures of `{manifest.name}` ({parts}); "
-            f"{len(manifest.left_out):,} files left out.",
-            "",
-            "## Results on the test part, read once",
-            f"{report.accuracy}",
-            "",
-            f"Always answering {report.baseline_class!r}: {report.baseline}",
-            "",
-            *_doubt(report),
-            "| class | recall | 95 % interval | n |",
-            "|---|---|---|---|",
-            recalls,
-            "",
-            "## Network",
-            f"`{facts.network}`",
-            "",
-            *_origin(facts.backbone),
-            *(f"- {sentence}" for sentence in facts.origin),
-        ]
-    )
-
-
-def _doubt(report: Report) -> list[str]:
-    """Say which answers are accepted, what that promises and how it went."""
-    doubt = report.doubt
-    if doubt is None:
-        return []
-    found = [doubt.promise, "", f"Accepted: {doubt.coverage}", ""]
-    if doubt.error is not None:
-        found += [f"Wrong among them: {doubt.error}", ""]
-    return found
-
-
-def _origin(backbone: str) -> list[str]:
-    """Say whose weights a pretrained backbone has, and under which licence."""
-    start = PRETRAINED.get(backbone)
-    if start is None:
-        return []
-    return [
-        "## Where the weights began",
-        f"`{start.name}`, trained on ImageNet: {start.origin}. Licence {start.licence}; "
-        f"{start.reference}. SHA-256 of the file: `{start.sha256}`.",
-        "",
-    ]

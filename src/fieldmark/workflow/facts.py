@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.config import Settings
 from fieldmark.data.cache import Pixels
-from fieldmark.data.manifest import Example, Manifest
+from fieldmark.data.manifest import Example, Manifest, Note
 from fieldmark.export import Exported
 from fieldmark.networks.layer_table import LayerTable
 from fieldmark.quantization import Gate
@@ -41,6 +42,12 @@ class RunFacts:
     """One row of ``pixels`` per example of the manifest."""
     command: str
     created: str
+    decision: dict[str, Any] = field(default_factory=dict)
+    """``decision.json`` of the model file: temperature and thresholds, and what they mean."""
+    notes: tuple[Note, ...] = ()
+    """What was said about lists and parts."""
+    seconds: float | None = None
+    """From the command to the end of training."""
 
     @property
     def test(self) -> tuple[tuple[int, Example], ...]:
@@ -73,3 +80,13 @@ class Worst:
     image: NDArray[np.uint8]
     predicted: str
     score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What the model says of the test part."""
+
+    scores: NDArray[np.float32]
+    """(n_test, n_classes): in the order of :attr:`RunFacts.test`."""
+    worst: tuple[Worst, ...]
+    """The pictures with the highest losses, highest first."""

@@ -31,13 +31,14 @@ from fieldmark.quantization import Gate
 from fieldmark.training import events
 from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import Recipe, recorded
-from fieldmark.workflow import artefacts, documents
+from fieldmark.workflow import artefacts
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import split_seed
 from fieldmark.workflow.deciding import Evidence, Rules, decided, gathered
 from fieldmark.workflow.facts import RunFacts
 from fieldmark.workflow.foreign import origin_of, shipped
 from fieldmark.workflow.int8 import checked_int8
+from fieldmark.workflow.papers import papers
 from fieldmark.workflow.parts import labels_of, positions
 from fieldmark.workflow.run import Run
 from fieldmark.workflow.session import Session
@@ -67,7 +68,7 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     ParityError
         Code ``parity``: the exported network answers differently; no model file is written.
     """
-    fitted = trained.fitted
+    fitted, notes, seconds = trained.fitted, session.notes(), session.spent_s()
     exported = export(
         trained.choice.plan,
         fitted.weights,
@@ -80,13 +81,15 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
         int8, verdict = checked_int8(session, trained.decoded, exported.onnx)
     rules = _rules(session, trained, exported.onnx)
     made = _Made(session.settings, trained, exported, int8, verdict, rules, command)
-    folder, facts = trained.folder, made.facts
+    facts = dataclasses.replace(made.facts, notes=notes, seconds=round(seconds, 1))
+    folder = trained.folder
     unnamed = folder.path / ".measured.fieldmark"
     made.write_bundle({}, "", unnamed)
     report, scores = made.measured(unnamed)
     session.listen(events.Evaluated(report=report.to_dict()))
-    model_id = made.write_bundle(report.to_dict(), documents.card(facts, report), unnamed)
-    artefacts.write_all(facts, report, scores, model_id=model_id)
+    written = papers(facts, report, artefacts.environment(facts))
+    model_id = made.write_bundle(report.to_dict(), written.card, unnamed)
+    artefacts.write_all(facts, report, scores, model_id=model_id, papers=written)
     finished = events.RunFinished(
         folder=str(folder.path),
         bundle=str(folder.bundle),
@@ -187,6 +190,7 @@ class _Made:
         parts = [predictor.judge(decoded.pixels[chunk]) for chunk in chunks]
         scores = np.concatenate([part.scores for part in parts])
         counts = manifest.counts("train")
+        drawn = Resampling(recipe.seed, unit_numbers([manifest.examples[i] for i in at]))
         report = reports.measure(
             scores,
             labels_of(manifest)[at],
@@ -198,7 +202,7 @@ class _Made:
                 "threads": str(recipe.threads),
                 "seed": str(recipe.seed),
             },
-            seed=Resampling(recipe.seed, unit_numbers([manifest.examples[i] for i in at])),
+            seed=drawn,
         )
         doubt = measure_doubt(
             scores,
@@ -206,7 +210,7 @@ class _Made:
             [each for part in parts for each in part.decisions],
             temperature=self.rules.temperature,
             promise=self.rules.promise,
-            seed=recipe.seed,
+            seed=drawn,
         )
         return dataclasses.replace(report, doubt=doubt), scores
 
@@ -229,6 +233,7 @@ class _Made:
             rows=self.trained.decoded.rows,
             command=self.command,
             created=self.created,
+            decision=self.rules.decision,
         )
 
     def write_bundle(self, report: dict[str, object], card: str, path: Path) -> str:

@@ -237,6 +237,7 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
     index = {name: at for at, name in enumerate(predictor.classes)}
     scores = np.stack([_row(answer, index) for _, answer in good])
     truth = np.array([index[label] for label, _ in good], np.int64)
+    drawn = Resampling(_seed(predictor), unit_numbers(measured))
     report = measure(
         scores,
         truth,
@@ -247,7 +248,7 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
             "engine": predictor.runtime.name,
             "precision": predictor.precision,
         },
-        seed=Resampling(_seed(predictor), unit_numbers(measured)),
+        seed=drawn,
     )
     doubt = measure_doubt(
         scores,
@@ -255,7 +256,7 @@ def _measured(predictor: Predictor, wanted: list[_Wanted], what: str) -> Evaluat
         [answer.decision for _, answer in good],
         temperature=predictor.bundle.temperature,
         promise=predictor.bundle.thresholds.text,
-        seed=_seed(predictor),
+        seed=drawn,
     )
     report = dataclasses.replace(report, doubt=doubt)
     groups = tuple(each.group for each in measured)

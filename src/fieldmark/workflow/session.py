@@ -10,7 +10,7 @@ from typing import Final
 
 from fieldmark import runs
 from fieldmark.config import Settings
-from fieldmark.data.manifest import Manifest
+from fieldmark.data.manifest import Manifest, Note
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training import events
 from fieldmark.training.events import Event, Listener, Progress
@@ -44,6 +44,11 @@ class Session:
     def progress(self, stage: str, done: int, total: int) -> None:
         """Say how far a stage is."""
         self.listen(Progress(stage=stage, done=done, total=total))
+
+    def notes(self) -> tuple[Note, ...]:
+        """Return what was said about lists and parts so far."""
+        noted = [each for each in self.log if isinstance(each, events.Noted)]
+        return tuple(Note(code=each.code, text=each.text) for each in noted)
 
     def spent_s(self) -> float:
         """Return the seconds since the command began."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fieldmark.config import Settings
 from fieldmark.data import split_file
@@ -14,6 +14,8 @@ from fieldmark.data.manifest import SPLITS, Manifest, Note
 from fieldmark.errors import UsageError
 from fieldmark.training.events import Listener, silent
 from fieldmark.workflow.dataset import load, prepared
+
+STANDARD_OUTPUT: Final = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,8 @@ def split_folder(
     folder : str or Path
         As for :func:`fieldmark.load`.
     out : str or Path, default=""
-        The file to write; default: the folder's name and ``.split.csv`` in the current folder.
+        The file to write; default: the folder's name and ``.split.csv`` in the current folder;
+        ``-``: none is written, for a caller that prints it.
     settings : Settings, optional
         Their tables ``data`` and ``split``.
     force : bool, default=False
@@ -107,10 +110,13 @@ def split_folder(
         overrides=asked.data.overrides,
     )
     file = Path(out) if out else _named_after(data.manifest)
-    split_file.check_new(file, force=force)
+    kept = str(out) != STANDARD_OUTPUT
+    if kept:
+        split_file.check_new(file, force=force)
     asked = asked.changed("data", dataclasses.asdict(data.source))
     found = prepared(data.manifest, asked, listen=listen)
-    split_file.write(file, found.manifest, force=force)
+    if kept:
+        split_file.write(file, found.manifest, force=force)
     return Divided(manifest=found.manifest, file=file, notes=found.notes)
 
 

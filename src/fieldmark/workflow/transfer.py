@@ -105,6 +105,7 @@ def _evidence(features: Features, head: Head, *, untouched: bool) -> Evidence:
         features=seen[:, : head.n_columns],
         logits=head.logits(seen),
         labels=labels[valid],
+        units=unit_numbers([manifest.examples[at] for at in valid]),
         untouched=untouched,
     )
 
