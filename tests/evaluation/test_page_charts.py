@@ -91,7 +91,13 @@ class TestLearningCurves:
     def test_without_a_kept_epoch_nothing_is_stressed(self):
         chart = page_charts.learning_curves([{"epoch": 1, "loss": 2.0}], None)
         assert chart.marked is None
-        assert [style for style, _ in chart.legend] == ["train", "valid"]
+
+    @pytest.mark.parametrize(
+        ("key", "style"), [("loss", "train"), ("val_loss", "valid"), ("val_accuracy", "valid")]
+    )
+    def test_a_part_without_numbers_is_not_in_the_legend(self, key, style):
+        chart = page_charts.learning_curves([{"epoch": 1, key: 0.5}], None)
+        assert [each for each, _ in chart.legend] == [style]
 
     def test_no_number_is_no_chart(self):
         assert page_charts.learning_curves([{"epoch": 1, "loss": NAN}], 1) is None

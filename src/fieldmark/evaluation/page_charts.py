@@ -78,7 +78,12 @@ def learning_curves(history: Sequence[dict[str, float]], best_epoch: int | None)
     rows = [[_number(key, row) for key in keys] for row in history]
     if kept is not None:
         rows[kept][0] += " (kept)"
-    legend = [("train", "training part"), ("valid", "validation part")]
+    sides = (("train", "", "training part"), ("valid", "val_", "validation part"))
+    legend = [
+        (style, words)
+        for style, prefix, words in sides
+        if any(f"{prefix}{quantity}" in keys for quantity in quantities)
+    ]
     legend += [("best", f"epoch {best_epoch}, kept")] if best_epoch is not None else []
     return Chart(
         id="epochs",
