@@ -1,7 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from fieldmark.evaluation.cautions import cautions
+from fieldmark.evaluation.baselines import Baseline
+from fieldmark.evaluation.cautions import Light, cautions, light
+from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.report import measure
 from fieldmark.evaluation.resampling import Resampling
 
@@ -100,3 +104,63 @@ def test_few_groups_make_intervals_unreliable(n_groups, warned):
         "with fewer than 30 the intervals are unreliable."
     )
     assert cautions(report, {}, {}) == ((wanted,) if warned else ())
+
+
+def ahead(low, name="colours"):
+    measured = Measurement("difference", low + 0.05, low, low + 0.1, 200)
+    return Baseline(name=name, what="", accuracy=measured, ahead=measured)
+
+
+def beside(found, rules):
+    return dataclasses.replace(found, baselines=tuple(rules))
+
+
+class TestLight:
+    def test_a_sound_model_is_better_than_chance(self):
+        assert light(GOOD) == Light("good", "Better than chance.")
+
+    def test_simple_rules_that_are_beaten_are_counted_in(self):
+        found = light(beside(GOOD, [ahead(0.1), ahead(0.01, "nearest picture")]))
+        assert found == Light("good", "Better than chance and than the simple baselines.")
+
+    def test_a_rule_that_is_not_clearly_beaten_is_named(self):
+        found = light(beside(GOOD, [ahead(0.1), ahead(-0.01, "nearest picture")]))
+        assert found.level == "careful"
+        assert found.text == "Better than chance, but not clearly better than nearest picture."
+
+    def test_a_rule_on_other_pictures_says_nothing(self):
+        other = dataclasses.replace(ahead(0.1), ahead=None)
+        assert light(beside(GOOD, [other])) == light(GOOD)
+
+    def test_an_earlier_run_is_no_simple_rule(self):
+        before = ahead(-0.2, "flowers-1")
+        assert light(beside(GOOD, [before])) == light(GOOD)
+
+    def test_overlapping_intervals_ask_for_care(self):
+        found = light(report_of(6, 5))
+        assert found.level == "careful"
+        assert found.text.startswith("Not clearly better than chance")
+
+    def test_what_is_no_better_than_chance_is_bad_whatever_rules_say(self):
+        found = light(beside(report_of(50, 50), [ahead(0.3)]))
+        assert found.level == "bad"
+        assert found.text.startswith("Not better than chance")
+
+    def test_classes_that_are_often_confused_are_named(self):
+        assert (
+            light(report_of(80, 20)).text == "Better than chance; cat and dog are often confused."
+        )
+
+    @pytest.mark.parametrize(("n_right", "n_wrong"), [(99, 1), (20, 1), (19, 0)])
+    def test_a_few_mistakes_are_not_often(self, n_right, n_wrong):
+        assert "confused" not in light(report_of(n_right, n_wrong)).text
+
+    def test_the_pair_with_the_largest_share_is_named_and_not_the_largest_class(self):
+        labels = np.repeat([0, 1, 2, 3], [400, 400, 20, 20])
+        predicted = labels.copy()
+        predicted[:45] = 1
+        predicted[800:806] = 3
+        report = measure(
+            np.eye(4)[predicted], labels, tuple("abcd"), baseline_class="a", conditions={}, seed=0
+        )
+        assert "c and d are often confused" in light(report).text

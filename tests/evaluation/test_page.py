@@ -1,5 +1,4 @@
 import dataclasses
-import functools
 import shlex
 
 import numpy as np
@@ -7,77 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldmark import rng
 from fieldmark.errors import UsageError
-from fieldmark.evaluation import page
-from fieldmark.evaluation.page import Failure, ReportFacts, render
+from fieldmark.evaluation import page_rows
+from fieldmark.evaluation.page import render
+from fieldmark.evaluation.page_facts import Failure, MixUp, NearestPicture, ReportFacts
 from fieldmark.evaluation.report import measure
 from fieldmark.evaluation.template import shown
-from fieldmark.modalities.encode import encode_jpeg
+from fieldmark.evaluation.thumbnails import MAX_THUMBNAIL_BYTES, Picture
+from tests.evaluation.made_report import facts_of, report_of, thumbnail
 from tests.evaluation.promises import HOSTILE, Promises
 from tests.evaluation.reader import Reader
-
-
-@functools.cache
-def report_of(classes, n=200, n_present=None):
-    draws = rng.derive(0, "page")
-    labels = draws.integers(0, n_present or len(classes), n)
-    predicted = np.where(draws.random(n) < 0.8, labels, draws.integers(0, len(classes), n))
-    probs = np.full((n, len(classes)), 0.1 / len(classes))
-    probs[np.arange(n), predicted] += 0.9
-    return measure(
-        probs,
-        labels,
-        tuple(classes),
-        baseline_class=classes[0],
-        conditions={"part": "test", "threads": "2"},
-        seed=0,
-    )
-
-
-@functools.cache
-def thumbnail(size=128):
-    noise = rng.derive(1, "jpeg").integers(0, 256, (size, size, 3))
-    return encode_jpeg(noise.astype(np.uint8))
-
-
-def facts_of(classes=("daisy", "rose", "tulip"), *, words=("plain",), **changes):
-    """Fill every field; ``words`` turn up wherever text can come from outside."""
-    words = tuple(words)
-    history = tuple(
-        {"epoch": n, "loss": 2 / n, "val_loss": 2.1 / n, "accuracy": 0.8, "val_accuracy": 0.7}
-        for n in range(1, 8)
-    )
-    made = ReportFacts(
-        name=words[0],
-        report=report_of(tuple(classes)),
-        created=words[-1],
-        model_id="sha256:" + "ab" * 32,
-        model_path=f"runs/{words[0]}/model.fieldmark",
-        notes=words,
-        data_folder=words[0],
-        counts={name: {"train": 700, "valid": 150, "test": 150} for name in classes},
-        left_out=tuple({"path": word, "code": word, "reason": word} for word in words),
-        network="INPUT 64x64x3 -> CONV 32 3x3 -> FC",
-        layers=tuple(
-            {"number": 1, "layer": w, "does": w, "volume": w, "weights": 896, "why": w}
-            for w in words
-        ),
-        network_notes=words,
-        history=history,
-        best_epoch=5,
-        stopped=words[0],
-        settings={word: word for word in words},
-        failures=tuple(
-            Failure(file=word, label=word, predicted=classes[0], score=0.934, jpeg=thumbnail())
-            for word in words
-        ),
-        command=words[0],
-        seed=7,
-        versions={word: word for word in words},
-    )
-    return dataclasses.replace(made, **changes)
-
 
 FULL = render(facts_of())
 EVIL = render(facts_of(HOSTILE, words=HOSTILE))
@@ -156,7 +94,7 @@ class TestSummary:
         assert note in Reader(render(facts_of(notes=(note,)))).text
 
     def test_has_no_warning_box_without_warnings(self):
-        assert "Before you trust it" not in render(facts_of(notes=()))
+        assert "Before you trust it" not in render(facts_of(notes=(), n_looks=1))
 
     def test_names_the_most_frequent_mix_up(self):
         report = measure(
@@ -189,8 +127,10 @@ class TestSections:
             "failures",
             "use",
             "reproduce",
+            "documents",
         ]
-        assert [attrs["href"][1:] for attrs in found.all("a")][1:] == sections
+        links = [attrs["href"][1:] for attrs in found.all("a")]
+        assert links[1 : 1 + len(sections)] == sections
 
     def test_data_counts_add_up(self):
         assert "All 2,100 450 450 3,000" in Reader(FULL).text
@@ -231,7 +171,8 @@ class TestSections:
 
     def test_a_head_that_was_solved_has_no_curves(self):
         html = render(facts_of(history=(), best_epoch=None))
-        assert 'class="chart"' not in html
+        assert "The curves as a table" not in html
+        assert "How the head&#39;s penalty was chosen" in html
         assert "Settings of this run" in html
 
     def test_classes_that_cannot_be_estimated_say_so(self):
@@ -243,10 +184,11 @@ class TestSections:
         report = facts_of().report
         text = Reader(FULL).text
         for name, row in zip(report.classes, report.confusion, strict=True):
-            assert f"{name} {' '.join(map(str, row))}" in text
+            cells = " ".join(f"{n} {100 * n / sum(row):.0f} %" for n in row)
+            assert f"{name} {cells}" in text
 
     def test_many_classes_give_way_to_the_most_frequent_mix_ups(self):
-        classes = [f"species {i}" for i in range(page.MAX_MATRIX_CLASSES + 1)]
+        classes = [f"species {i}" for i in range(page_rows.MAX_MATRIX_CLASSES + 1)]
         html = render(ReportFacts(name="many", report=report_of(tuple(classes), n=2000)))
         assert 'class="matrix"' not in html
         assert "Most frequent mix-ups" in html
@@ -254,7 +196,7 @@ class TestSections:
     def test_failures_show_label_prediction_and_score(self):
         failure = Failure(file="rose/1.jpg", label="rose", predicted="tulip", score=0.934)
         unsure = dataclasses.replace(failure, label="tulip", jpeg=thumbnail())
-        found = Reader(render(facts_of(failures=(failure, unsure))))
+        found = Reader(render(facts_of(failures=(failure, unsure), contact=())))
         assert "Label rose Predicted tulip 93.4 % wrong rose/1.jpg" in found.text
         assert "Label tulip Predicted tulip 93.4 % right, but unsure" in found.text
         assert [attrs["alt"] for attrs in found.all("img")] == [
@@ -264,7 +206,7 @@ class TestSections:
     @pytest.mark.parametrize("jpeg", [b"", b"<svg onload=alert(1)>", b"\xff\xd8" + b"0" * 60_000])
     def test_what_is_no_small_jpeg_is_not_put_into_the_page(self, jpeg):
         failure = Failure(file="a", label="a", predicted="b", score=0.5, jpeg=jpeg)
-        html = render(facts_of(failures=(failure,)))
+        html = render(facts_of(failures=(failure,), contact=()))
         assert "no thumbnail" in html
         assert "<img" not in html
 
@@ -275,7 +217,7 @@ class TestSections:
 
     @pytest.mark.parametrize("path", ["my models/it's.fieldmark", 'a"b;rm -rf $HOME.fieldmark'])
     def test_snippets_can_be_pasted_whatever_the_path(self, path):
-        snippets = page._snippets(facts_of(model_path=path))
+        snippets = page_rows.snippets(facts_of(model_path=path))
         assert shlex.split(snippets["Command line"])[2] == path
         compile(snippets["Python"], "snippet", "exec")
 
@@ -306,10 +248,38 @@ class TestBounds:
             ),
             history=tuple({"epoch": n, "loss": 1 / n, "val_loss": 1 / n} for n in range(1, 1001)),
         )
-        assert 30_000 < len(thumbnail(240)) < page.MAX_THUMBNAIL_BYTES
+        assert 30_000 < len(thumbnail(240)) < MAX_THUMBNAIL_BYTES
         html = render(facts)
         assert len(html.encode()) < 5_000_000
-        assert html.count("<img") == page.MAX_FAILURES
+        assert html.count("<img") == page_rows.MAX_FAILURES + page_rows.MAX_CONTACT_CLASSES
+
+    def test_a_hundred_classes_of_large_pictures_stay_below_five_megabytes(self):
+        classes = tuple(f"class {i} " + "y" * 150 for i in range(100))
+        large = thumbnail(270)
+        near = NearestPicture(file="n" * 100, label="a", similarity=0.9, jpeg=large)
+        failure = Failure(
+            file="f" * 100, label="a", predicted="b", score=0.5, jpeg=large, nearest=(near,) * 5
+        )
+        facts = facts_of(
+            classes,
+            contact=tuple(
+                Picture(path="p" * 100, label=name, thumbnail=large)
+                for name in classes
+                for _ in range(10)
+            ),
+            failures=(failure,) * 30,
+            mix_ups=tuple(
+                MixUp(label=name, predicted=classes[0], files=("f" * 150,) * 300)
+                for name in classes[1:]
+            ),
+        )
+        assert 50_000 < len(large) < MAX_THUMBNAIL_BYTES
+        html = render(facts)
+        assert 3_000_000 < len(html.encode()) < 5_000_000
+        # The bytes are dealt out in turns: neither list has taken all.
+        assert 0 < html.count('alt="Test picture') < page_rows.MAX_FAILURES
+        n_shown = html.count('alt="Training picture of')
+        assert page_rows.MAX_CONTACT_CLASSES <= n_shown < 6 * page_rows.MAX_CONTACT_CLASSES
 
     def test_the_same_facts_give_the_same_page(self):
         assert render(facts_of()) == FULL
@@ -327,3 +297,101 @@ class TestBounds:
     def test_a_left_out_file_without_a_reason_is_an_error(self):
         with pytest.raises(UsageError, match="left out is described as"):
             render(facts_of(left_out=({"path": "a.jpg"},)))
+
+
+class TestNewParts:
+    def test_the_light_is_in_words(self):
+        text = Reader(FULL).text
+        assert "Good: better than chance and than the simple baselines" in text
+        assert 'class="verdict good"' in FULL
+        poor = report_of(("a", "b"), n=4)
+        assert (
+            "Careful: not clearly better than chance"
+            in Reader(render(ReportFacts(name="a", report=poor))).text
+        )
+
+    def test_looks_are_counted_from_the_second_on(self):
+        assert "looked at" not in render(facts_of(n_looks=1))
+        text = Reader(render(facts_of(n_looks=3, notes=()))).text
+        assert "This test part has been looked at 3 times" in text
+
+    def test_simple_rules_stand_beside_the_model(self):
+        assert "+30.0 points (+25.0 to +35.0)" in Reader(FULL).text
+        facts = facts_of()
+        alone = dataclasses.replace(facts.report, baselines=())
+        text = Reader(render(dataclasses.replace(facts, report=alone))).text
+        assert "most frequent class always answers daisy" in text
+
+    def test_classes_have_a_bar_and_some_pictures(self):
+        found = Reader(FULL)
+        bars = [attrs for attrs in found.all("svg") if attrs.get("class") == "bar"]
+        assert len(bars) == 3
+        widths = [float(a["width"]) for a in found.all("rect") if a.get("class") == "part-train"]
+        assert widths[:3] == [70.0] * 3
+        alts = [attrs["alt"] for attrs in found.all("img")]
+        assert "Training picture of daisy, 1" in alts
+
+    def test_a_class_without_pictures_has_an_empty_bar(self):
+        none = {"train": 0, "valid": 0, "test": 0}
+        html = render(facts_of(counts=dict.fromkeys(("daisy", "rose", "tulip"), none)))
+        assert "nan" not in html
+
+    def test_the_time_of_training_is_told(self):
+        assert "From the command to the end of training: 3 min 20 s." in Reader(FULL).text
+        assert "to the end of training" not in render(facts_of(seconds=None))
+
+    def test_every_chart_is_followed_by_its_table(self):
+        charts = [attrs for attrs in Reader(FULL).all("svg") if attrs.get("class") == "chart"]
+        folded = FULL.count("as a table</summary>")
+        # Loss and accuracy share theirs.
+        assert len(charts) == 7
+        assert folded == 6
+
+    def test_a_backbone_is_folded_up(self):
+        layers = (
+            {"number": 0, "layer": "INPUT"},
+            {"number": 1, "layer": "CONV", "weights": 5, "part": "backbone"},
+            {"number": 2, "layer": "GAP", "weights": 6, "part": "backbone"},
+            {"number": 3, "layer": "FC", "weights": 7},
+        )
+        text = Reader(render(facts_of(layers=layers))).text
+        assert "1 to 2 BACKBONE 2 layers, listed below 11" in text
+        assert "The 2 layers of the backbone" in text
+
+    def test_slices_show_both_sides_and_what_is_telling(self):
+        text = Reader(FULL).text
+        assert "1 kind of pictures, by 3 facts" in text
+        assert "120 50.0 % (45.0 to 55.0) 80.0 % (75.0 to 85.0) 0.010 telling" in text
+
+    def test_a_failure_may_have_a_wrong_label_and_neighbours(self):
+        text = Reader(FULL).text
+        assert "label may be wrong: 83 %" in text.replace("\N{NO-BREAK SPACE}", " ")
+        assert "Most similar training pictures: plain 0.91 plain" in text
+
+    def test_a_cell_leads_to_its_files(self):
+        found = Reader(FULL)
+        links = [a for a in found.all("a") if a["href"].startswith("#pair-")]
+        assert {a["href"] for a in links} == {"#pair-1", "#pair-2"}
+        assert all("taken for" in a["aria-label"] for a in links)
+
+    def test_files_of_a_mix_up_are_bounded(self):
+        many = MixUp(label="daisy", predicted="rose", files=tuple(f"{n}.jpg" for n in range(99)))
+        text = Reader(render(facts_of(mix_ups=(many,)))).text
+        assert "19.jpg" in text
+        assert "20.jpg" not in text
+        assert "and 79 pictures more" in text
+
+    def test_the_documents_are_inside(self):
+        facts = facts_of(methods="We trained.", card="# Card\nline", data_sheet="# Sheet")
+        text = Reader(render(facts)).text
+        assert "Methods, to copy into a paper We trained." in text
+        assert "The model card # Card line" in text
+        assert "The data sheet # Sheet" in text
+
+    def test_more_data_is_shown_when_it_is_known(self):
+        assert "Would more data help?" in FULL
+        assert "Would more data help?" not in render(facts_of(more_data=(), more_data_text=""))
+
+    def test_sections_that_come_later_leave_no_heading(self):
+        for title in ("Why", "Inside", "Robustness"):
+            assert f">{title}</h2>" not in FULL

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fieldmark.errors import UnreadableExample
-from fieldmark.modalities.thumbnail import thumbnail
+from fieldmark.modalities.thumbnail import shrunk, thumbnail
 
 
 def drawn(width, height, orientation=1):
@@ -59,3 +59,27 @@ def test_what_cannot_be_read_is_named(data, words, code):
     with pytest.raises(UnreadableExample, match=words) as caught:
         thumbnail(data)
     assert caught.value.code == code
+
+
+class TestShrunk:
+    @pytest.mark.parametrize(
+        ("shape", "small"),
+        [
+            ((200, 100, 3), (96, 48, 3)),
+            ((100, 200, 1), (48, 96, 1)),
+            ((1000, 3, 3), (96, 1, 3)),
+            ((50, 96, 3), (50, 96, 3)),
+        ],
+    )
+    def test_keeps_proportions_and_never_enlarges(self, shape, small):
+        assert shrunk(np.zeros(shape, np.uint8), 96).shape == small
+
+    def test_averages_what_it_puts_together(self):
+        board = np.indices((64, 64)).sum(axis=0) % 2 * 200
+        found = shrunk(np.repeat(board[..., None], 3, axis=2).astype(np.uint8), 16)
+        assert found.min() == found.max() == 100
+
+    def test_the_pixels_given_stay_as_they_are(self):
+        pixels = np.full((64, 64, 3), 7, np.uint8)
+        shrunk(pixels, 8)
+        assert (pixels == 7).all()

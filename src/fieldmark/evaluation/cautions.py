@@ -6,8 +6,10 @@ Pure. Each warning is one sentence with its numbers and, where there is one, the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
+from fieldmark.evaluation.baselines import MOST_FREQUENT
 from fieldmark.evaluation.report import Report
 from fieldmark.evaluation.wording import counted, percent, printable
 
@@ -21,7 +23,77 @@ BY_HEART: Final = 0.15
 """Training accuracy above validation accuracy at the epoch that was kept."""
 FEW_GROUPS: Final = 30
 """Groups of test pictures that belong together; fewer say too little about how groups differ."""
+OFTEN: Final = 0.08
+"""Two classes are often confused from this share of their pictures on, and three pictures."""
 _NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """A traffic light in words."""
+
+    level: Literal["good", "careful", "bad"]
+    text: str
+    """One sentence."""
+
+
+def light(report: Report) -> Light:
+    """Say in one sentence whether the model has learned something, and what it confuses.
+
+    Parameters
+    ----------
+    report : Report
+        The numbers on the test part.
+
+    Returns
+    -------
+    Light
+        ``good`` when the whole interval is above chance and above each rule, ``bad`` when the
+        accuracy is not even on these pictures above chance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fieldmark.evaluation.report import measure
+    >>> report = measure(np.eye(2)[[0, 1] * 20], np.array([0, 1] * 20), ("cat", "dog"),
+    ...                  baseline_class="cat", conditions={}, seed=0)
+    >>> light(report).text
+    'Better than chance.'
+    """
+    chance = report.baseline
+    level: Literal["good", "careful", "bad"]
+    if report.accuracy.value <= chance.value:
+        level, said = "bad", "Not better than chance"
+    elif report.accuracy.low <= chance.high:
+        level, said = "careful", "Not clearly better than chance"
+    else:
+        paired = [
+            (each.name, each.ahead)
+            for each in report.baselines
+            if each.simple and each.name != MOST_FREQUENT and each.ahead is not None
+        ]
+        unbeaten = [name for name, ahead in paired if ahead.low <= 0]
+        level = "careful" if unbeaten else "good"
+        said = "Better than chance"
+        if unbeaten:
+            said += f", but not clearly better than {_names(unbeaten)}"
+        elif paired:
+            said += " and than the simple baselines"
+    return Light(level, said + _confused(report) + ".")
+
+
+def _confused(report: Report) -> str:
+    """Name the two classes that are confused most, either way, if they often are."""
+    counts, best, words = report.confusion, 0.0, ""
+    for one in range(len(counts)):
+        for other in range(one):
+            n = counts[one][other] + counts[other][one]
+            share = n / max(1, sum(counts[one]) + sum(counts[other]))
+            if n >= 3 and share >= OFTEN and share > best:
+                best = share
+                pair = (report.classes[other], report.classes[one])
+                words = "; {} and {} are often confused".format(*map(printable, pair))
+    return words
 
 
 def cautions(

@@ -1,12 +1,11 @@
 """The pictures of a run: learning curves, confusion matrices, galleries, the learning-rate test.
 
-Pure: values in, encoded bytes or SVG text out; nothing is written to disk. Matplotlib is imported
+Pure: values in, encoded bytes out; nothing is written to disk. Matplotlib is imported
 inside the functions and used without pyplot, with its own default settings whatever the user's are,
 so the same values give the same bytes on the same versions. Names of classes and files may hold
 anything: ``$`` is no formula, a line break no line break, an unknown letter an empty box.
 
-:func:`curves_svg` needs no Matplotlib: its drawing takes about 2 kB and follows the light or dark
-colours of the page that it is put into.
+The charts inside a page are SVG: ``drawings.py``.
 """
 
 from __future__ import annotations
@@ -22,17 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.errors import UsageError
+from fieldmark.evaluation.drawings import History, Quantity, series
 from fieldmark.evaluation.wording import clip, printable
-
-History = Sequence[dict[str, float]]
-"""One dict per epoch with any of ``epoch, loss, val_loss, accuracy, val_accuracy``."""
-
-Quantity = Literal["loss", "accuracy"]
 
 _INK, _MUTED, _ACCENT, _GRID = "#1f2628", "#5b666b", "#0b6e5f", "#dfe4e3"
 _DPI = 110
-_TOO_LARGE = 1e30
-"""A loss beyond this is as good as infinite; the comparison is false for NaN too."""
 _NAME_COLUMNS = 24
 """Of a class name on an axis; longer ones are cut."""
 _COUNTS_UP_TO = 20
@@ -61,7 +54,7 @@ def curves_png(history: History, best_epoch: int | None = None) -> bytes:
     UsageError
         With code ``nothing-to-draw`` when no epoch holds a number.
     """
-    _require(any(_series(history, key) for key in ("loss", "val_loss", "accuracy", "val_accuracy")))
+    _require(any(series(history, key) for key in ("loss", "val_loss", "accuracy", "val_accuracy")))
     with _figure(9.0, 3.6) as figure:
         panels: tuple[Quantity, Quantity] = ("loss", "accuracy")
         for axes, quantity in zip(figure.subplots(1, 2), panels, strict=True):
@@ -69,7 +62,7 @@ def curves_png(history: History, best_epoch: int | None = None) -> bytes:
                 (quantity, _MUTED, "--", "training"),
                 (f"val_{quantity}", _ACCENT, "-", "validation"),
             ):
-                points = _series(history, key)
+                points = series(history, key)
                 xs, ys = [x for x, _ in points], [y for _, y in points]
                 mark = "o" if len(points) == 1 else ""
                 axes.plot(xs, ys, color=colour, linestyle=style, marker=mark, label=name)
@@ -207,105 +200,6 @@ def lr_find_png(rates: Sequence[float], losses: Sequence[float], chosen: float) 
         axes.set_ylabel("loss")
         axes.grid(color=_GRID, linewidth=0.8)
         return _encode(figure, "png")
-
-
-def curves_svg(history: History, quantity: Quantity, best_epoch: int | None = None) -> str:
-    """Draw one quantity by epoch as an SVG element for an HTML page.
-
-    Parameters
-    ----------
-    history : sequence of dict
-        As in :func:`curves_png`.
-    quantity : {"loss", "accuracy"}
-        Accuracy is written in percent.
-    best_epoch : int, optional
-        Marked by a line.
-
-    Returns
-    -------
-    str
-        An ``<svg>`` element with ``<title>`` and ``<desc>``. It holds no text from outside. Colours
-        come from the page's CSS: classes ``train``, ``valid``, ``best``, ``grid``, ``tick``.
-
-    Raises
-    ------
-    UsageError
-        With code ``nothing-to-draw`` when no epoch holds a number.
-    """
-    lines = {"train": _series(history, quantity), "valid": _series(history, f"val_{quantity}")}
-    everything = [point for points in lines.values() for point in points]
-    _require(bool(everything))
-    xs, ys = [x for x, _ in everything], [y for _, y in everything]
-    ticks = _ticks(min(ys), max(ys))
-    frame = _Frame(min(xs), max(xs), min(*ticks, *ys), max(*ticks, *ys))
-    as_text = "{:.0%}" if quantity == "accuracy" else "{:.3g}"
-    parts = [
-        f'<svg class="chart" viewBox="0 0 340 200" role="img" aria-labelledby="{quantity}-title '
-        f'{quantity}-desc"><title id="{quantity}-title">{quantity.capitalize()} by epoch</title>'
-        f'<desc id="{quantity}-desc">{_described(lines, quantity)}</desc>'
-    ]
-    for tick in ticks:
-        y = frame.y(tick)
-        parts.append(f'<path class="grid" d="M44 {y}H332"/>')
-        parts.append(f'<text class="tick" x="38" y="{y + 4:.1f}" text-anchor="end">')
-        parts.append(f"{as_text.format(tick)}</text>")
-    for x in sorted({min(xs), max(xs)}):
-        parts.append(f'<text class="tick" x="{frame.x(x)}" y="192" text-anchor="middle">{x:.0f}')
-        parts.append("</text>")
-    if best_epoch is not None:
-        parts.append(f'<path class="best" d="M{frame.x(best_epoch)} 10V174"/>')
-    for name, points in lines.items():
-        places = [f"{frame.x(x)} {frame.y(y)}" for x, y in points]
-        # A line of no length, drawn with a round cap, is the dot that a single epoch needs.
-        path = "L".join(places if len(places) != 1 else places * 2)
-        parts.append(f'<path class="{name}" d="M{path}"/>' if places else "")
-    return "".join(parts) + "</svg>"
-
-
-class _Frame:
-    """From epochs and values to places in the SVG's own units."""
-
-    def __init__(self, left: float, right: float, bottom: float, top: float) -> None:
-        self._left, self._wide = left, (right - left) or 1.0
-        self._bottom, self._high = bottom, (top - bottom) or 1.0
-
-    def x(self, value: float) -> float:
-        return round(48 + 280 * (value - self._left) / self._wide, 1)
-
-    def y(self, value: float) -> float:
-        return round(174 - 164 * (value - self._bottom) / self._high, 1)
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers from at or below ``low`` to at or above ``high``."""
-    size = max(abs(low), abs(high))
-    # Values that are equal but for rounding are drawn as a flat line, not as noise.
-    span = max(high - low if high - low > 1e-6 * size else size, 1e-12)
-    power = 10.0 ** math.floor(math.log10(span / 3))
-    step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 4)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [float(f"{step * place:.12g}") for place in range(first, last + 1)]
-
-
-def _described(lines: dict[str, list[tuple[float, float]]], quantity: Quantity) -> str:
-    said = []
-    for key, name in (("train", "training"), ("valid", "validation")):
-        if lines[key]:
-            (start, first), (end, last) = lines[key][0], lines[key][-1]
-            said.append(
-                f"{name} {quantity} goes from {first:.3g} in epoch {start:.0f} "
-                f"to {last:.3g} in epoch {end:.0f}"
-            )
-    return "; ".join(said).capitalize() + ". The numbers follow as a table."
-
-
-def _series(history: History, key: str) -> list[tuple[float, float]]:
-    found = [
-        (float(row.get("epoch", place)), row[key])
-        for place, row in enumerate(history, start=1)
-        if key in row
-    ]
-    return [(x, float(y)) for x, y in found if abs(y) < _TOO_LARGE]
 
 
 def _rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -24,7 +24,7 @@ from fieldmark.training.events import Event
 from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe
 from fieldmark.workflow import counter, documents, weak_spots
-from fieldmark.workflow.facts import RunFacts, Worst
+from fieldmark.workflow.facts import Answers, RunFacts, Worst
 from fieldmark.workflow.papers import Papers
 from fieldmark.workflow.weak_spots import WeakSpots
 
@@ -84,7 +84,8 @@ def write_all(
     folder.write("model.onnx", facts.exported.onnx)
     for name, text in papers.files().items():
         folder.write(name, text)
-    page = documents.report_page(facts, report, worst, surroundings, model_id)
+    answers = Answers(scores, tuple(worst), weak)
+    page = documents.report_page(facts, report, answers, papers, surroundings, model_id)
     folder.write("report.html", page)
 
 

@@ -9,44 +9,76 @@ from fieldmark.config import Settings
 from fieldmark.data.manifest import SPLITS, Manifest
 from fieldmark.evaluation import page
 from fieldmark.evaluation.intervals import wilson
+from fieldmark.evaluation.page_facts import Failure, NearestPicture, ReportFacts
 from fieldmark.evaluation.report import Report
 from fieldmark.modalities.encode import encode_jpeg
 from fieldmark.networks.layer_table import LayerTable
 from fieldmark.networks.pretrained import PRETRAINED
 from fieldmark.training.events import FineTuned
-from fieldmark.workflow.facts import RunFacts, Worst
+from fieldmark.workflow import page_parts
+from fieldmark.workflow.facts import Answers, RunFacts
+from fieldmark.workflow.papers import Papers
+from fieldmark.workflow.spotting import thumbnails
 
 
 def report_page(
     facts: RunFacts,
     report: Report,
-    worst: list[Worst],
+    answers: Answers,
+    papers: Papers,
     environment: dict[str, Any],
     model_id: str,
 ) -> str:
-    """Write ``report.html``; ``worst`` are the test pictures with the highest losses."""
+    """Write ``report.html``.
+
+    Parameters
+    ----------
+    facts : RunFacts
+    report : Report
+        Of the test part.
+    answers : Answers
+        On the test part.
+    papers : Papers
+        Of the same facts.
+    environment : dict
+        As ``environment.json`` holds it.
+    model_id : str
+    """
     manifest, fitted = facts.manifest, facts.fitted
+    test = [example for _, example in facts.test]
     return page.render(
-        page.ReportFacts(
+        ReportFacts(
             name=facts.folder.name,
             report=report,
             created=facts.created,
             model_id=model_id,
             model_path=str(facts.folder.bundle),
+            notes=tuple(note.text for note in facts.notes),
             data_folder=facts.settings.data.folder,
             counts=_counts(manifest),
+            contact=page_parts.contact(facts),
+            together=page_parts.together(manifest),
             left_out=tuple(dataclasses.asdict(each) for each in manifest.left_out),
             network=facts.network,
-            layers=_layers(facts.table),
+            layers=page_parts.layers(facts.table, facts.backbone),
             network_notes=(*_network_notes(facts.table), *_head_notes(facts), *facts.origin),
             history=tuple(facts.history),
             best_epoch=fitted.stopped.best_epoch if facts.history else None,
             stopped=fitted.stopped.text,
+            seconds=facts.seconds,
+            rate_test=page_parts.rate_test(fitted),
+            head_path=page_parts.head_path(fitted),
             settings=_shown_settings(facts.settings),
-            failures=_failures(worst),
+            risk=page_parts.risk(facts, answers.scores),
+            mix_ups=page_parts.mix_ups(test, answers.scores, manifest.classes),
+            slices=answers.weak.slices,
+            failures=_failures(facts, answers),
             command=facts.command,
             seed=fitted.recipe.seed,
             versions=_versions(environment),
+            methods=papers.methods,
+            card=papers.card,
+            data_sheet=papers.sheet,
         )
     )
 
@@ -54,20 +86,6 @@ def report_page(
 def _counts(manifest: Manifest) -> dict[str, dict[str, int]]:
     parts = {part: manifest.counts(part) for part in SPLITS}
     return {name: {part: parts[part][name] for part in SPLITS} for name in manifest.classes}
-
-
-def _layers(table: LayerTable) -> tuple[dict[str, str | int], ...]:
-    return tuple(
-        {
-            "number": "" if row.number is None else row.number,
-            "layer": row.kind,
-            "does": row.what,
-            "volume": "x".join(str(size) for size in row.output_shape),
-            "weights": row.weights,
-            "why": row.formula,
-        }
-        for row in table.rows
-    )
 
 
 def _network_notes(table: LayerTable) -> tuple[str, ...]:
@@ -111,17 +129,32 @@ def _tuning_note(event: FineTuned) -> str:
     )
 
 
-def _failures(worst: list[Worst]) -> tuple[page.Failure, ...]:
+def _failures(facts: RunFacts, answers: Answers) -> tuple[Failure, ...]:
+    worst = [each for each in answers.worst if each.predicted != each.example.label]
+    spots = {each.file: each for each in answers.weak.errors}
+    near = {path: spots[path].nearest for each in worst if (path := each.example.path) in spots}
+    pictures = thumbnails(facts, (one.file for found in near.values() for one in found))
     return tuple(
-        page.Failure(
+        Failure(
             file=each.example.path,
             label=each.example.label,
             predicted=each.predicted,
             score=each.score,
             jpeg=encode_jpeg(each.image),
+            p_wrong_label=spots[each.example.path].p_wrong_label
+            if each.example.path in spots
+            else None,
+            nearest=tuple(
+                NearestPicture(
+                    file=one.file,
+                    label=one.label,
+                    similarity=one.similarity,
+                    jpeg=pictures.get(one.file, b""),
+                )
+                for one in near.get(each.example.path, ())
+            ),
         )
         for each in worst
-        if each.predicted != each.example.label
     )
 
 

@@ -16,6 +16,7 @@ from fieldmark.networks.layer_table import LayerTable
 from fieldmark.quantization import Gate
 from fieldmark.runs import RunFolder
 from fieldmark.training.fitted import Fitted
+from fieldmark.workflow.weak_spots import WeakSpots
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +81,15 @@ class Worst:
     image: NDArray[np.uint8]
     predicted: str
     score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    """What the model says of the test part."""
+
+    scores: NDArray[np.float32]
+    """(n_test, n_classes): in the order of :attr:`RunFacts.test`."""
+    worst: tuple[Worst, ...]
+    """The pictures with the highest losses, highest first."""
+    weak: WeakSpots
+    """Where it fails."""

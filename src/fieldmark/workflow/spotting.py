@@ -24,6 +24,7 @@ from fieldmark.evaluation.suspects import Suspects, suspects
 from fieldmark.evaluation.unknown import MAX_PICTURES
 from fieldmark.inference.predictor import Judged
 from fieldmark.modalities.encode import encode_jpeg
+from fieldmark.modalities.thumbnail import shrunk
 from fieldmark.training.features import Features
 from fieldmark.training.head import Head
 from fieldmark.workflow.facts import RunFacts
@@ -37,6 +38,8 @@ MAX_SUSPECTS: Final = 200
 """Of the training part that are named."""
 MAX_SCORES: Final = 500_000
 """Pictures times classes up to which labels are judged; more take seconds."""
+SIDE: Final = 96
+"""Pixels of the longer side of a training picture beside an error."""
 _LEAST: Final = 1e-12
 
 
@@ -202,7 +205,7 @@ def weak_spots(
 
 
 def thumbnails(facts: RunFacts, files: Iterable[str]) -> dict[str, bytes]:
-    """Return pictures of a run as JPEG, as its network gets them; for the page.
+    """Return pictures of a run as small JPEGs, for the page.
 
     Parameters
     ----------
@@ -216,7 +219,8 @@ def thumbnails(facts: RunFacts, files: Iterable[str]) -> dict[str, bytes]:
         each.path: at for at, each in enumerate(facts.manifest.examples) if each.path in wanted
     }
     return {
-        path: encode_jpeg(np.array(facts.pixels[facts.rows[at]])) for path, at in places.items()
+        path: encode_jpeg(shrunk(np.array(facts.pixels[facts.rows[at]]), SIDE), quality=80)
+        for path, at in places.items()
     }
 
 
