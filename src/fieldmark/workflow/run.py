@@ -12,6 +12,7 @@ from typing import Any
 from fieldmark import runs
 from fieldmark.data import table
 from fieldmark.errors import DataError
+from fieldmark.evaluation.repeats import Repeats
 from fieldmark.evaluation.report import Report
 from fieldmark.inference.predictor import Prediction, Predictor, Unread
 
@@ -41,6 +42,12 @@ class Run:
     def report(self) -> Report:
         """What the test part said."""
         return Report.from_dict(self.predictor.bundle.report)
+
+    @property
+    def repeats(self) -> Repeats | None:
+        """What more trainings on other folds or with other seeds said; None: there were none."""
+        kept = self.folder / "repeats.json"
+        return Repeats.from_dict(json.loads(kept.read_bytes())) if kept.is_file() else None
 
     @cached_property
     def history(self) -> tuple[dict[str, Any], ...]:
