@@ -131,22 +131,22 @@ class Repeats:
         """
         n = f"{len(self.trials):,}"
         if not self.complete:
-            n = f"Stopped: {n} of {self.n_planned:,}"
-        if self.n_folds:
+            head = f"Stopped after {n} of {self.n_planned:,} trainings; they say:"
+        elif self.n_folds:
             times = {1: "once", 2: "twice"}.get(self.n_repeats, f"{self.n_repeats} times")
             head = f"{n} more trainings, every picture tested {times} by one that never saw it:"
         else:
             head = f"{n} trainings on the same parts with other seeds, the first of them ships:"
         lines = [head, f"  {self.accuracy}", f"  {self.log_loss}"]
         if spread := self._spread():
-            lines.insert(2, f"  standard deviation in points: {spread}")
+            lines.insert(2, f"  spread (SD, points): {spread}")
         return lines
 
     def _spread(self) -> str:
         said = []
         if self.between_folds is not None and self.by_pictures is not None:
             folds, alone = 100 * self.between_folds, 100 * self.by_pictures
-            said.append(f"folds {folds:.1f} (by their pictures alone {alone:.1f})")
+            said.append(f"folds {folds:.1f} (pictures alone {alone:.1f})")
         if self.between_repeats is not None:
             which = "repeats" if self.n_folds else "seeds"
             said.append(f"{which} {100 * self.between_repeats:.1f}")

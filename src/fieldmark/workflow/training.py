@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from fieldmark.config import Auto, Settings, TrainSettings
+from fieldmark.data.folds import MAX_FOLDS
 from fieldmark.data.manifest import Manifest
 from fieldmark.errors import UsageError
 from fieldmark.evaluation.repeats import Repeats
@@ -129,6 +130,12 @@ def cross_validate(
 
         print(fieldmark.cross_validate("flowers", folds=5, repeats=3).accuracy)
     """
+    if folds < 2:
+        raise UsageError(
+            f"{folds} folds make no sense; there may be 2 to {MAX_FOLDS}.",
+            code="folds",
+            hint="folds=5",
+        )
     asked = (settings or Settings()).changed("train", {"repeats": repeats})
     session, manifest, choice = _begun(data, net, asked.changed("split", {"folds": folds}), listen)
     check(manifest, session.settings)
