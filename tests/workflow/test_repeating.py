@@ -254,9 +254,7 @@ def test_no_second_run_folder_is_made(done: Done) -> None:
     assert {path.name for path in done.run.folder.parent.iterdir()} == {"latest.txt", "shapes-1"}
 
 
-def test_the_same_settings_give_the_same_figures(
-    done: Done, shapes: Path, tmp_path: Path
-) -> None:
+def test_the_same_settings_give_the_same_figures(done: Done, shapes: Path, tmp_path: Path) -> None:
     again = fm.train(shapes, NET, settings=asked(tmp_path / "runs", 3, 2)).repeats
     assert again is not None
     assert done.run.repeats is not None
@@ -269,7 +267,9 @@ def test_the_same_settings_give_the_same_figures(
 
 def test_seeds_count_the_run_itself_as_the_first(shapes: Path, tmp_path: Path) -> None:
     run = fm.train(
-        shapes, SMALL, settings=settings(tmp_path / "runs", epochs=1).changed("train", {"repeats": 2})
+        shapes,
+        SMALL,
+        settings=settings(tmp_path / "runs", epochs=1).changed("train", {"repeats": 2}),
     )
     found = run.repeats
     assert found is not None

@@ -184,6 +184,8 @@ def _trained(shown: Screen, folder: str, net: str, settings: Settings) -> int:
         run = train_workflow(folder, net, settings=settings, listen=watcher, command=command)
     if not shown.as_json:
         shown.results(run.report.lines(shown.width))
+        if run.more_data is not None:
+            shown.results(["", run.more_data["line"], run.more_data["class_line"]])
         if run.repeats is not None:
             shown.result("")
             shown.results(run.repeats.lines())

@@ -197,6 +197,15 @@ class Evaluated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurveDrawn(Event):
+    """It is known whether more pictures would help."""
+
+    name: ClassVar[str] = "learning_curve"
+    curve: dict[str, Any]
+    """As in ``learning_curve.json``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
     """The run is complete, its model file has its name; only repeats may follow."""
 

@@ -21,6 +21,7 @@ from fieldmark.data.manifest import Manifest
 from fieldmark.evaluation import report as reports
 from fieldmark.evaluation.calibration import softmax
 from fieldmark.evaluation.doubt import measure_doubt
+from fieldmark.evaluation.more_data import MoreData
 from fieldmark.evaluation.resampling import Resampling
 from fieldmark.export import Exported, export
 from fieldmark.inference.predictor import Predictor
@@ -31,7 +32,7 @@ from fieldmark.quantization import Gate
 from fieldmark.training import events
 from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import Recipe, recorded
-from fieldmark.workflow import artefacts, documents
+from fieldmark.workflow import artefacts, documents, more_data
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import split_seed
 from fieldmark.workflow.deciding import Evidence, Rules, decided, gathered
@@ -57,6 +58,8 @@ class Trained:
     fitted: Fitted
     evidence: Evidence | None = None
     """What is known of the validation part already; None: the network has to look at it."""
+    curve: MoreData | None = None
+    """Whether more pictures would help; None: it would cost several times the training to say."""
 
 
 def finish(session: Session, trained: Trained, command: str) -> Run:
@@ -87,6 +90,9 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     session.listen(events.Evaluated(report=report.to_dict()))
     model_id = made.write_bundle(report.to_dict(), documents.card(facts, report), unnamed)
     artefacts.write_all(facts, report, scores, model_id=model_id)
+    if trained.curve is not None:
+        more_data.write(folder, trained.curve)
+        session.listen(events.CurveDrawn(curve=trained.curve.to_dict()))
     finished = events.RunFinished(
         folder=str(folder.path),
         bundle=str(folder.bundle),

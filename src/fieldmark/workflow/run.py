@@ -44,6 +44,15 @@ class Run:
         return Report.from_dict(self.predictor.bundle.report)
 
     @property
+    def more_data(self) -> dict[str, Any] | None:
+        """Whether more pictures would help, as in ``learning_curve.json``; None: not known."""
+        kept = self.folder / "learning_curve.json"
+        if not kept.is_file():
+            return None
+        found: dict[str, Any] = json.loads(kept.read_bytes())
+        return found
+
+    @property
     def repeats(self) -> Repeats | None:
         """What more trainings on other folds or with other seeds said; None: there were none."""
         kept = self.folder / "repeats.json"

@@ -29,7 +29,7 @@ from fieldmark.training.features import Features
 from fieldmark.training.fitted import N_PROOF, N_SHOWN, Fitted
 from fieldmark.training.head import Head, HeadSettings, Rows, solve
 from fieldmark.training.recipe import COPIES, HeadRecipe, resolve_head
-from fieldmark.workflow import backbone
+from fieldmark.workflow import backbone, more_data
 from fieldmark.workflow.choosing import Choice, Known, choose, decide, scratch_name
 from fieldmark.workflow.deciding import Evidence
 from fieldmark.workflow.fine_tuning import fine_tuned
@@ -64,7 +64,7 @@ def from_backbone(
         Code ``extra-missing``: the package with the backbone's weights is not installed.
     """
     check_linear(choice.plan)
-    start = start or backbone.Start(session.settings, choice, session.threads)
+    alone, start = start is None, start or backbone.Start(session.settings, choice, session.threads)
     settled = start.settled
     recipe = resolve_head(
         session.settings,
@@ -97,7 +97,9 @@ def from_backbone(
     if way != "head":
         fitted = fine_tuned(session, chosen, decoded, fitted, everything=way == "all")
     evidence = _evidence(features, head, untouched=way == "head") if not fitted.history else None
-    return Trained(folder, chosen, decoded, fitted, evidence)
+    seed = session.settings.train.seed
+    curve = more_data.measured(features, head.n_columns, seed=seed) if alone else None
+    return Trained(folder, chosen, decoded, fitted, evidence, curve)
 
 
 def _evidence(features: Features, head: Head, *, untouched: bool) -> Evidence:
