@@ -15,7 +15,7 @@ from statistics import NormalDist
 import numpy as np
 
 from fieldmark.evaluation.intervals import wilson_rate
-from fieldmark.evaluation.repeats import Outcome, summarize
+from fieldmark.evaluation.repeats import Outcome, accuracy_of
 
 STRENGTH = 0.1
 DATA = ((100, 10, 1.2), (100, 500, 2.0), (300, 10, 1.2), (300, 150, 1.2), (300, 1000, 2.0))
@@ -122,9 +122,7 @@ def cells(n_sets: int) -> Iterator[dict[str, object]]:
                     found, truth = by_folds(draw, data, apart, n_folds, n_repeats)
                 else:
                     found, truth = by_seeds(draw, data, apart, n_repeats)
-                given = summarize(
-                    found, np.arange(n), n_folds=n_folds, n_repeats=n_repeats, seed=number
-                ).accuracy
+                given = accuracy_of(found, np.arange(n), n_folds=n_folds)
                 truths.append(truth)
                 ours.append((given.low, given.high))
                 others.append(usual(found))

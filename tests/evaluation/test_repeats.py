@@ -194,7 +194,10 @@ def test_pictures_are_counted_once_however_many_seeds_answered_them() -> None:
 
 def test_the_log_loss_is_the_mean_and_its_interval_is_stretched() -> None:
     outcomes = folded(HALF)
-    found, single = put(outcomes, 4, 1), trial(outcome([r for each in HALF for r in each]), alone(16))
+    found, single = (
+        put(outcomes, 4, 1),
+        trial(outcome([r for each in HALF for r in each]), alone(16)),
+    )
     assert found.log_loss.value == pytest.approx(single.log_loss.value)
     assert 0 <= found.log_loss.low <= found.log_loss.value <= found.log_loss.high
     stretched = found.log_loss.high - found.log_loss.low

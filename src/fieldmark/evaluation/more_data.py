@@ -36,6 +36,8 @@ EXPONENTS: Final = (0.1, 1.5)
 TIMES: Final = (2, 4)
 """As many pictures as there are, for the forecast."""
 N_RESAMPLES: Final = 400
+_TWO_DRAWS: Final = 1.5**0.5
+"""Of two trainings, now and with twice the pictures, in units of the spread of the first."""
 _GRID: Final = np.linspace(*EXPONENTS, 29)
 _MIN_CLASS: Final = 20
 """Scored pictures of a class below which nothing is said about it."""
@@ -183,6 +185,7 @@ def forecast(scored: Scored, classes: tuple[str, ...], *, rng: np.random.Generat
     losses = _curve(scored, scored.losses, weights, picks, rng)
     a, _, c = fitted(each, errors.means)
     gains = errors.ahead(1) - errors.ahead(TIMES[0])
+    gains[1:] += rng.normal(0.0, errors.spread * _TWO_DRAWS, N_RESAMPLES)
     return MoreData(
         accuracy=_points(scored, 1 - scored.wrong.mean(axis=1), errors, upside_down=True),
         log_loss=_points(scored, scored.losses.mean(axis=1), losses, upside_down=False),
@@ -191,7 +194,7 @@ def forecast(scored: Scored, classes: tuple[str, ...], *, rng: np.random.Generat
         gain=float(gains[0]),
         gain_low=float(np.quantile(gains[1:], 0.025)),
         gain_high=float(np.quantile(gains[1:], 0.975)),
-        per_class=_per_class(scored, classes, weights, picks, c),
+        per_class=_per_class(scored, classes, (weights, picks, float(c[0])), rng),
         n_scored=len(scored.labels),
     )
 
@@ -269,6 +272,8 @@ class _Curve:
     sizes: NDArray[np.int64]
     means: Floats
     """(1 + N_RESAMPLES, n_sizes)"""
+    spread: float
+    """Standard deviation of trainings on other draws of all pictures, scored on the same ones."""
 
     def ahead(self, times: int) -> Floats:
         """Return the fitted curves at so many times the pictures."""
@@ -285,14 +290,26 @@ def _curve(
     rng: np.random.Generator,
 ) -> _Curve:
     of_draws = weights @ values.T / weights.sum(axis=1, keepdims=True)
-    means = np.stack([np.take_along_axis(of_draws, each, 1).mean(axis=1) for each in picks], 1)
     sizes = np.unique(scored.sizes)
-    if picks[-1].shape[1] == 1 and picks[-2].shape[1] > 1:
-        # One draw does not vary; it is as doubtful as those of the size before, less for its size.
-        before = values.mean(axis=1)[picks[-2][0]]
-        spread = float(before.std(ddof=1)) * float(sizes[-2] / sizes[-1]) ** 0.5
+    means = _means(of_draws, picks)
+    spread = _spread(sizes, of_draws[0], picks)
+    if picks[-1].shape[1] == 1:  # one draw does not vary, and is as doubtful as the others
         means[1:, -1] += rng.normal(0.0, spread, N_RESAMPLES)
-    return _Curve(sizes, means)
+    return _Curve(sizes, means, spread)
+
+
+def _means(of_draws: Floats, picks: list[NDArray[np.int64]]) -> Floats:
+    return np.stack([np.take_along_axis(of_draws, each, 1).mean(axis=1) for each in picks], 1)
+
+
+def _spread(sizes: NDArray[np.int64], of_draws: Floats, picks: list[NDArray[np.int64]]) -> float:
+    """Estimate what one draw of all pictures varies by, from those of the smaller sizes."""
+    scaled = [
+        float(of_draws[each[0]].var(ddof=1)) * float(size / sizes[-1])
+        for size, each in zip(sizes, picks, strict=True)
+        if each.shape[1] > 1
+    ]
+    return float(np.mean(scaled)) ** 0.5 if scaled else 0.0
 
 
 def _points(
@@ -317,11 +334,11 @@ def _points(
 def _per_class(
     scored: Scored,
     classes: tuple[str, ...],
-    weights: Floats,
-    picks: list[NDArray[np.int64]],
-    c: Floats,
+    drawn: tuple[Floats, list[NDArray[np.int64]], float],
+    rng: np.random.Generator,
 ) -> tuple[ClassGain, ...]:
     """Fit each class's errors with the exponent of all: three numbers are too many for few."""
+    weights, picks, c = drawn
     found = []
     sizes = np.unique(scored.sizes)
     for label, name in enumerate(classes):
@@ -331,9 +348,11 @@ def _per_class(
         weighed = weights * own
         total = np.maximum(weighed.sum(axis=1, keepdims=True), 1.0)
         of_draws = weighed @ scored.wrong.T / total
-        means = np.stack([np.take_along_axis(of_draws, each, 1).mean(axis=1) for each in picks], 1)
-        _, b, _ = _with_exponent(sizes, means, np.full(len(means), c[0]))
-        gains = b * (sizes[-1] ** -c[0] - float(TIMES[0] * sizes[-1]) ** -c[0])
+        means = _means(of_draws, picks)
+        _, b, _ = _with_exponent(sizes, means, np.full(len(means), c))
+        gains = b * (sizes[-1] ** -c - float(TIMES[0] * sizes[-1]) ** -c)
+        spread = _spread(sizes, of_draws[0], picks) * _TWO_DRAWS
+        gains[1:] += rng.normal(0.0, spread, N_RESAMPLES)
         low, high = np.quantile(gains[1:], (0.025, 0.975))
         found.append(ClassGain(name, int(own.sum()), float(gains[0]), float(low), float(high)))
     return tuple(sorted(found, key=lambda each: -each.gain))

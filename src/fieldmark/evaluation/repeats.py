@@ -177,9 +177,9 @@ class Repeats:
                 trials=tuple(_trial_of(each) for each in fields["trials"]),
                 accuracy=Measurement.from_dict(fields["accuracy"]),
                 log_loss=Measurement.from_dict(fields["log_loss"]),
-                between_folds=_number(fields["between_folds"]),
-                by_pictures=_number(fields["by_pictures"]),
-                between_repeats=_number(fields["between_repeats"]),
+                between_folds=fields["between_folds"],
+                by_pictures=fields["by_pictures"],
+                between_repeats=fields["between_repeats"],
             )
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
@@ -268,9 +268,8 @@ def summarize(
         raise nothing_to_measure()
     trials = tuple(trial(each, groups) for each in outcomes)
     whole = _joined(outcomes)
-    shares = [float(each.right.mean()) for each in whole if n_folds == 0 or each.fold == n_folds]
-    within = _folds_apart(outcomes) if n_folds else None
-    accuracy = _accuracy(whole, groups, shares, n_folds)
+    shares, within = _shares(whole, n_folds), _folds_apart(outcomes) if n_folds else None
+    accuracy = accuracy_of(outcomes, groups, n_folds=n_folds)
     rate = accuracy.value
     worth = float(np.mean([effective_n(each.right, groups[each.at]) for each in whole]))
     alone = math.sqrt(rate * (1 - rate) * n_folds / worth) if within is not None else None
@@ -315,9 +314,17 @@ def _folds_apart(outcomes: Sequence[Outcome]) -> float | None:
     return math.sqrt(squares / freedom) if freedom else None
 
 
-def _accuracy(
-    whole: list[Outcome], groups: NDArray[np.int64], shares: list[float], n_folds: int
+def _shares(whole: list[Outcome], n_folds: int) -> list[float]:
+    """Return the accuracy of each repeat that is whole."""
+    return [float(each.right.mean()) for each in whole if n_folds in (0, each.fold)]
+
+
+def accuracy_of(
+    outcomes: Sequence[Outcome], groups: NDArray[np.int64], *, n_folds: int
 ) -> Measurement:
+    """Measure the accuracy alone, as :func:`summarize` does."""
+    whole = _joined(outcomes)
+    shares = _shares(whole, n_folds)
     at = np.concatenate([each.at for each in whole])
     right = np.concatenate([each.right for each in whole])
     tested, of_each = np.unique(at, return_inverse=True)
@@ -379,19 +386,13 @@ def _log_loss(
 
 
 def _n_groups(groups: NDArray[np.int64]) -> int | None:
-    n = len(np.unique(groups))
-    return None if n == len(groups) else n
-
-
-def _number(value: float | None) -> float | None:
-    return None if value is None else float(value)
+    return n if (n := len(np.unique(groups))) < len(groups) else None
 
 
 def _trial_of(fields: dict[str, Any]) -> Trial:
-    fold = fields["fold"]
     return Trial(
         repeat=int(fields["repeat"]),
-        fold=None if fold is None else int(fold),
+        fold=fields["fold"],
         seed=int(fields["seed"]),
         accuracy=Measurement.from_dict(fields["accuracy"]),
         log_loss=Measurement.from_dict(fields["log_loss"]),
