@@ -303,10 +303,13 @@ def _means(of_draws: Floats, picks: list[NDArray[np.int64]]) -> Floats:
 
 
 def _spread(sizes: NDArray[np.int64], of_draws: Floats, picks: list[NDArray[np.int64]]) -> float:
-    """Estimate what one draw of all pictures varies by, from those of the smaller sizes."""
+    """Estimate what one draw of all pictures varies by, from those of the smaller sizes.
+
+    Draws out of the same pictures overlap and differ too little: the finite population correction.
+    """
     scaled = [
-        float(of_draws[each[0]].var(ddof=1)) * float(size / sizes[-1])
-        for size, each in zip(sizes, picks, strict=True)
+        float(of_draws[each[0]].var(ddof=1)) * float(size / (sizes[-1] - size))
+        for size, each in zip(sizes[:-1], picks, strict=False)
         if each.shape[1] > 1
     ]
     return float(np.mean(scaled)) ** 0.5 if scaled else 0.0
