@@ -183,7 +183,7 @@ def test_without_folds_the_parts_stay_and_the_first_training_is_the_run_itself()
 def test_folds_that_cannot_be_trained_on_are_refused_before_anything_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError, match="fewer than 2 examples") as told:
         check(examples(4), asked(Path("x"), 4, 1))
     assert told.value.code == "too-few"
     folder = write_numbers(tmp_path / "shapes", range(6))
