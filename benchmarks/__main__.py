@@ -23,6 +23,7 @@ from benchmarks import (
     loss_curve,
     odd_images,
     planted,
+    repeats,
     scratch,
     transfer,
     tutorial,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "learning_curve": learning_curve.run,
     "folds": folds.run,
     "coverage": coverage.run,
+    "repeats": repeats.run,
     "transfer": transfer.run,
     "lean_install": lean_install.run,
 }

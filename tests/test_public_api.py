@@ -16,7 +16,18 @@ ROOT = Path(__file__).parents[1]
 
 PROMISED = {
     *("Dataset", "Evaluation", "Net", "Prediction", "Predictor", "Run", "Settings", "Unread"),
-    *("check", "compare", "evaluate", "load", "net", "open", "open_run", "predict", "train"),
+    *(
+        "check",
+        "compare",
+        "cross_validate",
+        "evaluate",
+        "load",
+        "net",
+        "open",
+        "open_run",
+        "predict",
+        "train",
+    ),
     *(
         "BundleError",
         "Check",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from fieldmark.workflow.network import Net, net
     from fieldmark.workflow.run import Run, open_run
     from fieldmark.workflow.run import open_model as open
-    from fieldmark.workflow.training import train
+    from fieldmark.workflow.training import cross_validate, train
 
 _WHERE = {
     "BundleError": "errors",
@@ -62,6 +62,7 @@ _WHERE = {
     "UsageError": "errors",
     "check": "workflow.checking",
     "compare": "workflow.comparing",
+    "cross_validate": "workflow.training",
     "evaluate": "workflow.measuring",
     "load": "workflow.dataset",
     "net": "workflow.network",
@@ -98,6 +99,7 @@ __all__ = [
     "__version__",
     "check",
     "compare",
+    "cross_validate",
     "evaluate",
     "load",
     "net",

@@ -55,16 +55,16 @@ def test_no_columns_are_read_as_none(tmp_path: Path) -> None:
 def test_a_missing_column_is_an_error(
     text: str, wanted: tuple[str, ...], code: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="has no column for the") as caught:
         columns.read(listed(tmp_path, text), tmp_path, EXAMPLES, wanted)
     assert caught.value.code == code
 
 
 def test_a_list_that_is_gone_or_no_text_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="cannot be read") as caught:
         columns.names(tmp_path / "gone.csv")
     assert caught.value.code == "no-list"
     (tmp_path / "picture.csv").write_bytes(b"\xff\xd8\xff")
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="list of labels") as caught:
         columns.names(tmp_path / "picture.csv")
     assert caught.value.code == "list-damaged"

@@ -9,10 +9,10 @@ from fieldmark import rng
 from fieldmark.evaluation.baselines import COLOURS, MOST_FREQUENT, NEAREST, Baseline
 from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.evaluation.measurement import Measurement
+from fieldmark.evaluation.more_data import LearningPoint
 from fieldmark.evaluation.page_facts import (
     Failure,
     HeadPoint,
-    LearningPoint,
     MixUp,
     NearestPicture,
     RateTest,
@@ -123,8 +123,8 @@ def facts_of(classes=("daisy", "rose", "tulip"), *, words=("plain",), **changes)
             MixUp(label=classes[0], predicted=other, files=words) for other in classes[1:3]
         ),
         more_data=(
-            LearningPoint(n=100, value=0.7, low=0.65, high=0.75),
-            LearningPoint(n=200, value=0.75, low=0.7, high=0.8),
+            LearningPoint(n=100, value=0.7, low=0.65, high=0.75, forecast=False),
+            LearningPoint(n=200, value=0.75, low=0.7, high=0.8, forecast=False),
             LearningPoint(n=400, value=0.79, low=0.7, high=0.85, forecast=True),
         ),
         more_data_text=words[0],

@@ -5,7 +5,8 @@ import pytest
 
 from fieldmark.evaluation import page_charts
 from fieldmark.evaluation.intervals import wilson
-from fieldmark.evaluation.page_facts import HeadPoint, LearningPoint, RateTest
+from fieldmark.evaluation.more_data import LearningPoint
+from fieldmark.evaluation.page_facts import HeadPoint, RateTest
 from fieldmark.evaluation.risk_coverage import risk_coverage
 from tests.evaluation.made_report import answers, doubt_of
 
@@ -48,7 +49,7 @@ CHARTS = {
     "coverage": page_charts.coverage_chart(risk_coverage(*answers(3, 200)), doubt_of(3, "")),
     "more_data": page_charts.more_data_chart(
         (
-            LearningPoint(n=100, value=0.7, low=0.6, high=0.8),
+            LearningPoint(n=100, value=0.7, low=0.6, high=0.8, forecast=False),
             LearningPoint(n=200, value=0.8, low=0.7, high=0.9, forecast=True),
         )
     ),
@@ -190,8 +191,8 @@ class TestMoreData:
 
     def test_without_a_forecast_there_is_no_band(self):
         measured = (
-            LearningPoint(n=100, value=0.7, low=0.6, high=0.8),
-            LearningPoint(n=200, value=0.75, low=0.65, high=0.85),
+            LearningPoint(n=100, value=0.7, low=0.6, high=0.8, forecast=False),
+            LearningPoint(n=200, value=0.75, low=0.65, high=0.85, forecast=False),
         )
         chart = page_charts.more_data_chart(measured)
         assert "area" not in styles(drawn(chart)[0])

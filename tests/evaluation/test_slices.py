@@ -229,7 +229,7 @@ def test_a_name_that_steers_a_terminal_is_spelt_out():
 
 
 def test_no_answers_are_refused():
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match="not one example") as caught:
         slices(np.zeros(0, np.bool_), {})
     assert caught.value.code == "nothing-to-measure"
 

@@ -20,6 +20,9 @@ from fieldmark.training.events import (
     Planned,
     Progress,
     RateFound,
+    Repeated,
+    RepeatsDone,
+    RepeatsPlanned,
     RunStarted,
     Stopped,
     StopRequested,
@@ -35,6 +38,7 @@ _STAGES = {
     "load": "loading Keras",
     "lr": "range test",
     "epoch": "epoch",
+    "repeats": "training again",
 }
 _HEAD = " epoch    loss   val loss   accuracy   val accuracy    best"
 _HAS_BEST = ("done", "patience", "time", "interrupted")
@@ -58,6 +62,7 @@ class TrainingScreen:
         self._epoch = 0
         self._epochs = 0
         self._times: list[float] = []
+        self._repeating = False
 
     def __enter__(self) -> TrainingScreen:
         return self
@@ -79,6 +84,8 @@ class TrainingScreen:
         self._end_bar()
         if isinstance(event, Stopped):
             self.interrupted |= event.reason == "interrupted"
+        if isinstance(event, RepeatsDone):
+            self.interrupted |= event.interrupted
         if self._screen.as_json:
             self._screen.json(event.to_dict())
         else:
@@ -109,6 +116,13 @@ class TrainingScreen:
                 return [_fine_tuned_line(event)]
             case EpochDone():
                 return self._epoch_lines(event)
+            case RepeatsPlanned():
+                self._repeating = True
+                return [_repeats_line(event)]
+            case Repeated():
+                return [_repeated_line(event)]
+            case StopRequested() if self._repeating:
+                return ["Ctrl-C: the training under way is the last. Again: quit."]
             case StopRequested():
                 return ["Ctrl-C: this epoch is finished, the best kept and measured. Again: quit."]
             case Stopped():
@@ -235,6 +249,22 @@ def _fine_tuned_line(event: FineTuned) -> str:
     )
     kept = "kept" if event.kept else "not better, so what it started from is kept"
     return f"Fine-tuned {layers}, {event.share:.0%} of the way: {change}; {kept}."
+
+
+def _repeats_line(event: RepeatsPlanned) -> str:
+    kind = f"on {event.n_folds} folds" if event.n_folds else "with other seeds"
+    times = f", dealt {event.n_repeats} times over" if event.n_folds and event.n_repeats > 1 else ""
+    about = "" if event.seconds is None else f", about {_duration(event.seconds)}"
+    return f"\nHow much of it is luck: {event.n_trainings:,} more trainings {kind}{times}{about}"
+
+
+def _repeated_line(event: Repeated) -> str:
+    fold = "" if event.fold is None else f" fold {event.fold}"
+    rate, low, high = (100 * each for each in (event.accuracy, event.low, event.high))
+    return (
+        f"repeat {event.repeat}{fold}: {rate:.1f} % ({low:.1f} to {high:.1f}, {event.n:,} pictures)"
+        f", seed {event.seed}, {_duration(event.seconds)}"
+    )
 
 
 def _data_lines(event: DataChecked) -> list[str]:

@@ -71,6 +71,7 @@ _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("train", "ema"): (0, 0.99999),
     ("train", "threads"): (1, 1024),
     ("train", "seed"): (0, 2**32 - 1),
+    ("train", "repeats"): (1, 100),
     ("head", "folds"): (2, 20),
     ("head", "copies"): (0, 50),
     ("decide", "error"): (0.001, 0.5),

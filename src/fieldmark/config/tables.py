@@ -46,7 +46,8 @@ class SplitSettings:
     file: str = ""
     """A saved split: its files keep their parts, new ones are added; empty: none."""
     folds: int = 0
-    """Folds to deal the examples into as well, 2 to 20; 0: none."""
+    """Folds to deal the examples into as well, 2 to 20; 0: none. ``train`` then trains once more
+    for each of them, to say how much of the result is luck."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +112,8 @@ class TrainSettings:
     """Of decoding, training and answering; part of what makes a run repeatable."""
     seed: int = 0
     """Of the split, the initial weights, the order and the augmentation."""
+    repeats: int = 1
+    """Trainings with seeds of their own, 1 to 100; with folds: so many times all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

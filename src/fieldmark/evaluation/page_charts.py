@@ -24,7 +24,8 @@ from fieldmark.evaluation.drawings import (
     plot_svg,
 )
 from fieldmark.evaluation.intervals import wilson
-from fieldmark.evaluation.page_facts import HeadPoint, LearningPoint, RateTest
+from fieldmark.evaluation.more_data import LearningPoint
+from fieldmark.evaluation.page_facts import HeadPoint, RateTest
 from fieldmark.evaluation.risk_coverage import CoveragePoint
 
 if TYPE_CHECKING:
@@ -324,15 +325,15 @@ def more_data_chart(points: Sequence[LearningPoint]) -> Chart | None:
         Axis(title="accuracy", unit="percent"),
         marks,
     )
-    legend = [("dot", "measured, with its 95 % interval")] if measured else []
-    legend += [("train", "forecast"), ("area", "its band")] if forecast else []
+    legend = [("dot", "measured, from the lowest draw to the highest")] if measured else []
+    legend += [("train", "forecast"), ("area", "its 95 % band")] if forecast else []
     return Chart(
         id="more-data",
         drawings=(("Accuracy by number of training pictures", _safe(drawing)),),
         legend=tuple(legend),
         more="The curve as a table",
         caption="Accuracy by number of training pictures",
-        headings=("Training pictures", "Accuracy", "95 % interval", "Kind"),
+        headings=("Training pictures", "Accuracy", "From, to", "Kind"),
         rows=tuple(
             (
                 f"{each.n:,}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from fieldmark.evaluation.more_data import LearningPoint
 from fieldmark.evaluation.report import Report
 from fieldmark.evaluation.risk_coverage import CoveragePoint
 from fieldmark.evaluation.slices import Slices
@@ -83,21 +84,6 @@ class RateTest:
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     chosen: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearningPoint:
-    """What so many training pictures reach, or may reach."""
-
-    n: int
-    """Training pictures."""
-    value: float
-    """Accuracy, in [0, 1]."""
-    low: float
-    """Ends of the 95 % interval, or of the band of the forecast."""
-    high: float
-    forecast: bool = False
-    """Whether it is beyond what was tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

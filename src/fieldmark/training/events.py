@@ -35,7 +35,7 @@ class Progress(Event):
     name: ClassVar[str] = "progress"
     stage: str
     """``hash``, ``look``, ``compare``, ``decode``, ``features``, ``activations``, ``load`` (Keras),
-    ``lr``, ``epoch``."""
+    ``lr``, ``epoch``, ``repeats`` (whole trainings)."""
     done: int
     total: int
     loss: float | None = None
@@ -197,14 +197,65 @@ class Evaluated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CurveDrawn(Event):
+    """It is known whether more pictures would help."""
+
+    name: ClassVar[str] = "learning_curve"
+    curve: dict[str, Any]
+    """As in ``learning_curve.json``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFinished(Event):
-    """Everything is written."""
+    """The run is complete, its model file has its name; only repeats may follow."""
 
     name: ClassVar[str] = "run_finished"
     folder: str
     bundle: str
     report: str
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatsPlanned(Event):
+    """The same training is now run again: on other folds, or with other seeds."""
+
+    name: ClassVar[str] = "repeats_planned"
+    n_folds: int
+    """0: the same parts in every training."""
+    n_repeats: int
+    n_trainings: int
+    """Still to come."""
+    seconds: float | None
+    """About how long all of them take; None: nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated(Event):
+    """One of them is done and tested on pictures it never saw; rates in [0, 1], loss in nats."""
+
+    name: ClassVar[str] = "repeated"
+    repeat: int
+    """1 for the first."""
+    fold: int | None
+    seed: int
+    n: int
+    accuracy: float
+    low: float
+    high: float
+    """Ends of the 95 % interval; it counts the pictures only."""
+    log_loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepeatsDone(Event):
+    """All of them are done, or those before Ctrl-C."""
+
+    name: ClassVar[str] = "repeats_done"
+    repeats: dict[str, Any]
+    """As in ``repeats.json``."""
+    interrupted: bool
 
 
 Listener = Callable[[Event], None]

@@ -6,7 +6,7 @@ What `check` has looked at, `train` finds again, as long as both choose the same
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -30,6 +30,17 @@ LEARNING: Final = ("train", "valid")
 """The parts whose features a training may see."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What an earlier training of the same kind decided about its head."""
+
+    strengths: tuple[float, ...]
+    """Of the penalty, to compare."""
+    n_columns: int
+    copies: dict[str, int]
+    """Class -> warped copies of each of its pictures."""
+
+
 @dataclass
 class Start:
     """A backbone that is ready to look at pictures; opened when it looks at the first."""
@@ -37,6 +48,8 @@ class Start:
     settings: Settings
     choice: Choice
     threads: int
+    settled: Settled | None = None
+    """None: everything is still to be decided."""
 
     @cached_property
     def weights(self) -> dict[str, NDArray[np.float32]]:
@@ -103,6 +116,53 @@ class Start:
             seed=seed,
         )
         return extract(manifest, given, parts=parts, copies=copies, progress=progress)
+
+
+@dataclass
+class Kept(Start):
+    """A backbone that looks at each picture once, whatever its part in which training."""
+
+    features: Features | None = None
+    copies: dict[str, int] = field(default_factory=dict)
+    """Content hash -> warped copies there are."""
+
+    def everything(self, manifest: Manifest, progress: Progress | None) -> Manifest:
+        """Look at every picture; return the manifest without those that cannot be read."""
+        self.features = super().extracted(manifest, parts=SPLITS, progress=progress)
+        return self.features.manifest
+
+    def extracted(
+        self,
+        manifest: Manifest,
+        *,
+        parts: tuple[str, ...] = LEARNING,
+        copies: dict[str, int] | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Features:
+        """Return what is kept; copies that are not there yet are made for the whole class.
+
+        Their seed is the run's: other ones would take the backbone's time again in every training.
+        """
+        asked = copies or {}
+        if self.features is None:
+            self.everything(manifest, progress)
+        if self.features is None or any(n > self.copies.get(sha, 0) for sha, n in asked.items()):
+            of_class = {each.label: asked.get(each.sha256, 0) for each in manifest.part("train")}
+            self.copies |= {
+                each.sha256: max(of_class.get(each.label, 0), self.copies.get(each.sha256, 0))
+                for each in manifest.examples
+            }
+            self.features = super().extracted(
+                manifest,
+                parts=SPLITS,
+                copies=self.copies,
+                seed=self.settings.train.seed,
+                progress=progress,
+            )
+        found = self.features
+        kept = {sha: found.copies_of[sha][:n] for sha, n in asked.items()}
+        return dataclasses.replace(found, manifest=manifest, copies_of=kept)
 
 
 def features_of_all(

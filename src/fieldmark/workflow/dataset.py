@@ -300,7 +300,7 @@ def prepared(
         placed = placing.placed(result, saved, fractions=fractions, seed=split_seed(settings))
         result, notes = placed.manifest, (*notes, *placed.notes)
     result = assigned(result, settings)
-    if parts.folds:
+    if parts.folds and (saved is None or saved.n_folds != parts.folds):
         result = dealt(result, parts.folds, seed=split_seed(settings))
     return replace(found, manifest=result, notes=(*notes, *_divided(result)))
 

@@ -65,8 +65,8 @@ def gathered(runtime: Runtime, decoded: Decoded, *, untouched: bool) -> Evidence
     manifest, labels = decoded.manifest, labels_of(decoded.manifest)
     valid = positions(manifest, "valid")
     train = spread(positions(manifest, "train"), unknown.MAX_PICTURES)
-    logits, features = _looked(runtime, decoded, valid)
-    _, known = _looked(runtime, decoded, train)
+    logits, features = answered(runtime, decoded, valid)
+    _, known = answered(runtime, decoded, train)
     return Evidence(
         known=known,
         known_labels=labels[train],
@@ -78,9 +78,10 @@ def gathered(runtime: Runtime, decoded: Decoded, *, untouched: bool) -> Evidence
     )
 
 
-def _looked(
+def answered(
     runtime: Runtime, decoded: Decoded, at: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return logits and features of the examples at some positions."""
     rows = decoded.rows[at]
     chunks = (decoded.pixels[rows[i : i + _BATCH]] for i in range(0, len(rows), _BATCH))
     given = list(runtime.stream(chunks, ("logits", "features")))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fieldmark.config import Settings
 from fieldmark.data.cache import Pixels
 from fieldmark.data.manifest import Example, Manifest, Note
+from fieldmark.evaluation.more_data import MoreData
 from fieldmark.export import Exported
 from fieldmark.networks.layer_table import LayerTable
 from fieldmark.quantization import Gate
@@ -49,6 +50,9 @@ class RunFacts:
     """What was said about lists and parts."""
     seconds: float | None = None
     """From the command to the end of training."""
+
+    curve: MoreData | None = None
+    """Whether more pictures would help."""
 
     @property
     def test(self) -> tuple[tuple[int, Example], ...]:

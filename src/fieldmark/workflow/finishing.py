@@ -22,6 +22,7 @@ from fieldmark.data.manifest import Manifest
 from fieldmark.evaluation import report as reports
 from fieldmark.evaluation.calibration import softmax
 from fieldmark.evaluation.doubt import measure_doubt
+from fieldmark.evaluation.more_data import MoreData
 from fieldmark.evaluation.resampling import Resampling
 from fieldmark.export import Exported, export
 from fieldmark.inference.judging import Judged
@@ -34,7 +35,7 @@ from fieldmark.training import events
 from fieldmark.training.features import Features
 from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import Recipe, recorded
-from fieldmark.workflow import artefacts
+from fieldmark.workflow import artefacts, more_data
 from fieldmark.workflow.baselines import Nearest, beside_it, looked_again
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import list_of, split_seed
@@ -68,6 +69,8 @@ class Trained:
     """What is known of the validation part already; None: the network has to look at it."""
     features: Features | None = None
     """What a head was solved on; None: there was none."""
+    curve: MoreData | None = None
+    """Whether more pictures would help; None: it would cost several times the training to say."""
 
 
 def finish(session: Session, trained: Trained, command: str) -> Run:
@@ -103,6 +106,9 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     written = papers(facts, report.alone, artefacts.environment(facts), weak.slices)
     model_id = made.write_bundle(report.alone.to_dict(), written.card, unnamed)
     artefacts.write_all(facts, report, scores, weak, model_id=model_id, papers=written)
+    if trained.curve is not None:
+        more_data.write(folder, trained.curve)
+        session.listen(events.CurveDrawn(curve=trained.curve.to_dict()))
     finished = events.RunFinished(
         folder=str(folder.path),
         bundle=str(folder.bundle),
@@ -291,6 +297,7 @@ class _Made:
             command=self.command,
             created=self.created,
             decision=self.rules.decision,
+            curve=self.trained.curve,
         )
 
     def write_bundle(self, report: dict[str, object], card: str, path: Path) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from fieldmark import runs
 from fieldmark.data import table
 from fieldmark.errors import DataError
+from fieldmark.evaluation.repeats import Repeats
 from fieldmark.evaluation.report import Report
 from fieldmark.inference.predictor import Prediction, Predictor, Unread
 from fieldmark.workflow import weak_spots
@@ -63,6 +64,21 @@ class Run:
         if not listed.is_file():
             return None
         return WeakSpots.from_dict(json.loads(listed.read_text(encoding="utf-8")))
+
+    @property
+    def more_data(self) -> dict[str, Any] | None:
+        """Whether more pictures would help, as in ``learning_curve.json``; None: not known."""
+        kept = self.folder / "learning_curve.json"
+        if not kept.is_file():
+            return None
+        found: dict[str, Any] = json.loads(kept.read_bytes())
+        return found
+
+    @property
+    def repeats(self) -> Repeats | None:
+        """What more trainings on other folds or with other seeds said; None: there were none."""
+        kept = self.folder / "repeats.json"
+        return Repeats.from_dict(json.loads(kept.read_bytes())) if kept.is_file() else None
 
     @cached_property
     def history(self) -> tuple[dict[str, Any], ...]:

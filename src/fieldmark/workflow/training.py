@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from fieldmark.config import Auto, Settings, TrainSettings
+from fieldmark.data.folds import MAX_FOLDS
+from fieldmark.data.manifest import Manifest
 from fieldmark.errors import UsageError
+from fieldmark.evaluation.repeats import Repeats
+from fieldmark.runs import RunFolder
 from fieldmark.training import backend
 from fieldmark.training.events import Listener, Noted, silent
-from fieldmark.workflow.choosing import choose, starts_pretrained
+from fieldmark.workflow.choosing import Choice, choose, starts_pretrained
 from fieldmark.workflow.dataset import Dataset, cores, load, prepared
 from fieldmark.workflow.finishing import finish
 from fieldmark.workflow.network import Net
+from fieldmark.workflow.repeating import afresh, repeated
 from fieldmark.workflow.run import Run
 from fieldmark.workflow.scratch import from_scratch
 from fieldmark.workflow.session import Session
 from fieldmark.workflow.transfer import from_backbone
+from fieldmark.workflow.turns import check
 
 
 def train(
@@ -64,21 +71,103 @@ def train(
         print(run.report.accuracy)
     """
     asked = settings or Settings()
+    if epochs != "auto":
+        asked = asked.changed("train", {"epochs": epochs})
+    session, manifest, choice = _begun(data, net, asked, listen)
+    if session.settings.split.folds:
+        check(manifest, session.settings)
+    way = from_scratch if choice.plan.backbone is None else from_backbone
+    trained = way(session, manifest, choice)
+    run = finish(session, trained, command)
+    repeated(session, trained, RunFolder(run.folder))
+    return run
+
+
+def cross_validate(
+    data: Dataset | str | Path,
+    net: str | Net = "auto",
+    *,
+    folds: int = 5,
+    repeats: int = 1,
+    settings: Settings | None = None,
+    listen: Listener = silent,
+) -> Repeats:
+    """Train on all but one fold and test on it, for every fold; nothing is written or shipped.
+
+    Unlike the folds of :func:`train`, no choice was made before: the network's way, warped copies
+    and the strength of a head are chosen anew in every training, which takes longer.
+
+    Parameters
+    ----------
+    data : Dataset, str or Path
+        As :func:`fieldmark.load` takes it, or gives it.
+    net : str or Net, default="auto"
+        As for :func:`train`.
+    folds : int, default=5
+        2 to 20; what belongs together stays in one fold.
+    repeats : int, default=1
+        So many times with folds dealt anew.
+    settings : Settings, optional
+        Everything else.
+    listen : callable, optional
+        Gets every :class:`~fieldmark.training.events.Event`.
+
+    Returns
+    -------
+    Repeats
+        Mean, spread, and an interval that counts the draw of the pictures and of the trainings.
+
+    Raises
+    ------
+    FieldmarkError
+        Any of ``docs/errors.md``.
+    KeyboardInterrupt
+        Stopped before the first training was done.
+
+    Examples
+    --------
+    ::
+
+        print(fieldmark.cross_validate("flowers", folds=5, repeats=3).accuracy)
+    """
+    if folds < 2:
+        raise UsageError(
+            f"{folds} folds make no sense; there may be 2 to {MAX_FOLDS}.",
+            code="folds",
+            hint="folds=5",
+        )
+    asked = (settings or Settings()).changed("train", {"repeats": repeats})
+    session, manifest, choice = _begun(data, net, asked.changed("split", {"folds": folds}), listen)
+    check(manifest, session.settings)
+    with TemporaryDirectory(prefix="fieldmark-") as room:
+        session.folder = RunFolder(Path(room))
+        found = afresh(session, manifest, choice)
+    if found is None:
+        raise KeyboardInterrupt
+    return found
+
+
+def _begun(
+    data: Dataset | str | Path, net: str | Net, asked: Settings, listen: Listener
+) -> tuple[Session, Manifest, Choice]:
+    """Go from what was asked for to parts and a network."""
     if isinstance(net, Net):
         asked = asked.changed("net", {"name": "layers", "layers": str(net)})
     elif net != "auto":
         asked = asked.changed("net", _net_setting(net))
-    if epochs != "auto":
-        asked = asked.changed("train", {"epochs": epochs})
     dataset = data if isinstance(data, Dataset) else _loaded(data, asked)
     source = dataclasses.asdict(dataset.source) | {"fit": asked.data.fit}
     asked = asked.changed("data", source)
     if dataset.shares is not None:
-        asked = asked.changed("split", dataclasses.asdict(dataset.shares))
-    return _run(dataset, asked, listen, command)
+        shares = dataclasses.asdict(dataset.shares)
+        shares["folds"] = asked.split.folds or shares["folds"]
+        asked = asked.changed("split", shares)
+    return _prepared(dataset, asked, listen)
 
 
-def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -> Run:
+def _prepared(
+    dataset: Dataset, settings: Settings, listen: Listener
+) -> tuple[Session, Manifest, Choice]:
     train = settings.train
     threads = cores() if train.threads == "auto" else train.threads
     name = settings.run.name or dataset.manifest.root.resolve().name or "run"
@@ -105,8 +194,7 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
         )
     if choice.plan.backbone is not None:
         _check_used(settings)
-    way = from_scratch if choice.plan.backbone is None else from_backbone
-    return finish(session, way(session, manifest, choice), command)
+    return session, manifest, choice
 
 
 _OF_GRADIENTS: Final = (

@@ -29,7 +29,7 @@ from fieldmark.training.features import Features
 from fieldmark.training.fitted import N_PROOF, N_SHOWN, Fitted
 from fieldmark.training.head import Head, HeadSettings, Rows, solve
 from fieldmark.training.recipe import COPIES, HeadRecipe, resolve_head
-from fieldmark.workflow import backbone
+from fieldmark.workflow import backbone, more_data
 from fieldmark.workflow.choosing import Choice, Known, choose, decide, scratch_name
 from fieldmark.workflow.deciding import Evidence
 from fieldmark.workflow.fine_tuning import fine_tuned
@@ -46,8 +46,15 @@ MAX_COPIED: Final = 8_000
 """Training pictures up to which they are: five times as many rows take minutes beyond."""
 
 
-def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Trained:
+def from_backbone(
+    session: Session,
+    manifest: Manifest,
+    choice: Choice,
+    start: backbone.Start | None = None,
+) -> Trained:
     """Solve the head of the chosen network, and fine-tune if the settings say so.
+
+    ``start`` is given where many trainings share one; default: a new one.
 
     Raises
     ------
@@ -57,18 +64,23 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
         Code ``extra-missing``: the package with the backbone's weights is not installed.
     """
     check_linear(choice.plan)
-    start = backbone.Start(session.settings, choice, session.threads)
+    alone, start = start is None, start or backbone.Start(session.settings, choice, session.threads)
+    settled = start.settled
     recipe = resolve_head(
         session.settings,
         manifest.counts("train"),
         engine=start.runtime.name,
         cores=session.threads,
     )
+    if settled is not None:
+        recipe = dataclasses.replace(recipe, copies=settled.copies)
     features = _extracted(session, start, manifest, recipe)
     folder = session.begin(features.manifest)
-    head = _solved(session, features, recipe, _widths(choice))
+    widths = (settled.n_columns,) if settled else _widths(choice)
+    strengths = settled.strengths if settled else ()
+    head = _solved(session, features, recipe, widths, strengths)
     more = dataclasses.replace(recipe, copies=dict.fromkeys(manifest.classes, COPIES))
-    if more != recipe and _copies_may_help(session, features, head):
+    if settled is None and more != recipe and _copies_may_help(session, features, head):
         again = _extracted(session, start, manifest, more)
         better = _solved(session, again, more, (head.n_columns,))
         if better.cv_log_loss < head.cv_log_loss:
@@ -85,7 +97,9 @@ def from_backbone(session: Session, manifest: Manifest, choice: Choice) -> Train
     if way != "head":
         fitted = fine_tuned(session, chosen, decoded, fitted, everything=way == "all")
     evidence = _evidence(features, head, untouched=way == "head") if not fitted.history else None
-    return Trained(folder, chosen, decoded, fitted, evidence, features)
+    seed = session.settings.train.seed
+    curve = more_data.measured(features, head.n_columns, seed=seed) if alone else None
+    return Trained(folder, chosen, decoded, fitted, evidence, features, curve)
 
 
 def _evidence(features: Features, head: Head, *, untouched: bool) -> Evidence:
@@ -196,7 +210,11 @@ def _extracted(
 
 
 def _solved(
-    session: Session, features: Features, recipe: HeadRecipe, widths: tuple[int, ...]
+    session: Session,
+    features: Features,
+    recipe: HeadRecipe,
+    widths: tuple[int, ...],
+    strengths: tuple[float, ...] = (),
 ) -> Head:
     """Solve the head on the training part and say how good it is across folds."""
     started = time.monotonic()
@@ -204,7 +222,12 @@ def _solved(
     head = solve(
         rows,
         n_classes=len(features.manifest.classes),
-        settings=HeadSettings(method=recipe.method, folds=recipe.folds, balance=recipe.balance),
+        settings=HeadSettings(
+            method=recipe.method,
+            folds=recipe.folds,
+            balance=recipe.balance,
+            strengths=strengths,
+        ),
         seed=recipe.seed,
         candidates=widths,
     )
