@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fieldmark.workflow.checking import Check, check
     from fieldmark.workflow.comparing import Compared, compare
     from fieldmark.workflow.dataset import Dataset, load
+    from fieldmark.workflow.inspecting import Inspection, inspect
     from fieldmark.workflow.measuring import Evaluation, evaluate, predict
     from fieldmark.workflow.network import Net, net
     from fieldmark.workflow.run import Run, open_run
@@ -49,6 +50,7 @@ _WHERE = {
     "Evaluation": "workflow.measuring",
     "FieldmarkError": "errors",
     "GateError": "errors",
+    "Inspection": "workflow.inspecting",
     "LayerListError": "errors",
     "MissingExtra": "errors",
     "Net": "workflow.network",
@@ -63,6 +65,7 @@ _WHERE = {
     "check": "workflow.checking",
     "compare": "workflow.comparing",
     "evaluate": "workflow.measuring",
+    "inspect": "workflow.inspecting",
     "load": "workflow.dataset",
     "net": "workflow.network",
     "open": "workflow.run",
@@ -84,6 +87,7 @@ __all__ = [
     "Evaluation",
     "FieldmarkError",
     "GateError",
+    "Inspection",
     "LayerListError",
     "MissingExtra",
     "Net",
@@ -99,6 +103,7 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "inspect",
     "load",
     "net",
     "open",

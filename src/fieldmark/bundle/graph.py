@@ -23,8 +23,8 @@ _PLAIN: Final = ""
 _DOMAIN: Final = "domain"
 _OPERATOR: Final = "operator"
 
-# What a network may compute (OPERATORS of ``shapes``): operators whose output can be sized from their
-# inputs and attributes. Left out on purpose: ``ConstantOfShape``, ``Expand``, ``Pad``, ``Resize``,
+# What a network may compute, OPERATORS: the operators whose output can be sized from their inputs
+# and attributes. Left out on purpose: ``ConstantOfShape``, ``Expand``, ``Pad``, ``Resize``,
 # ``Gather`` and ``Tile``, which turn a few bytes into gigabytes by numbers in other tensors; and
 # whatever holds a graph of its own.
 
@@ -86,8 +86,9 @@ def check_onnx(onnx: bytes) -> Cost:
     ------
     BundleError
         ``model-unsafe`` for external data, functions, sub-graphs, foreign domains, operators
-        that are not in :data:`OPERATORS`, unknown fields, and tensors that are too large or of
-        unknown size; ``model-damaged`` for bytes that are no protobuf message with a graph in it.
+        that are not in :data:`OPERATORS`, unknown fields, and tensors that would be too large;
+        ``model-damaged`` for bytes that are no protobuf message with a graph in it, and for sizes
+        that are not known or contradict each other.
 
     Examples
     --------

@@ -21,11 +21,11 @@ Field = tuple[int, int, int, int]
 
 
 class Fields:
-    """The fields of one file, counted; final.
+    r"""The fields of one file, counted; final.
 
     Examples
     --------
-    >>> [field[:3] for field in Fields(b"\\x08\\x07").of(0, 2)]
+    >>> [field[:3] for field in Fields(b"\x08\x07").of(0, 2)]
     [(1, 0, 7)]
     """
 

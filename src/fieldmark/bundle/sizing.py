@@ -30,8 +30,8 @@ MAX_NODES: Final = 20_000
 _MAX_RANK: Final = 8
 _MAX_LIST: Final = 64
 """Numbers of one attribute, or of a tensor that says a shape."""
-_AT_ONCE: Final = 1 << 28
-"""Numbers in all tensors of one run: 1 GiB of float32."""
+_AT_ONCE: Final = 1 << 29
+"""Numbers in all tensors of one run: 2 GiB of float32."""
 _INT32, _INT64 = 6, 7
 
 
@@ -54,7 +54,7 @@ class Cost:
         Examples
         --------
         >>> Cost(0, 7_000_000, 0, 0).batch(16), Cost(0, 100_000_000, 0, 0).batch(16)
-        (16, 2)
+        (16, 5)
         """
         return max(1, min(wanted, _AT_ONCE // max(1, self.n_values)))
 
@@ -65,8 +65,8 @@ def cost_of(onnx: bytes) -> Cost:
     Raises
     ------
     BundleError
-        ``model-unsafe``: a tensor that is too large or whose size is not known, too much work, or
-        too many nodes. ``model-damaged``: the same tensor made twice.
+        ``model-unsafe``: tensors that are too large, too much work, or too many nodes.
+        ``model-damaged``: sizes that contradict each other or are not known.
     """
     reader = _Reader(onnx)
     reader.model()
@@ -77,17 +77,19 @@ def cost_of(onnx: bytes) -> Cost:
     for node in reader.nodes:
         try:
             outputs = infer(node, known)
+            if len(outputs) < len(node.outputs):
+                raise NotKnown("more outputs than there are")
+            n_work += work(node, known, outputs)
         except (NotKnown, KeyError, IndexError, ValueError, ZeroDivisionError) as error:
             what = f"The ONNX graph does not say how large the output of {node.kind} is."
-            refuse("model-unsafe", what, cause=error)
-        n_work += work(node, known, outputs)
+            refuse("model-damaged", what, cause=error)
         for name, shape in zip(node.outputs, outputs, strict=False):
             if name in known.shapes:
                 refuse("model-damaged", "The ONNX graph makes one tensor twice.")
             known.shapes[name] = shape
             n_values += math.prod(shape)
             largest = max(largest, math.prod(shape))
-        if n_values > BATCH * MAX_VALUES or len(outputs) < len(node.outputs):
+        if n_values > BATCH * MAX_VALUES:
             refuse("model-unsafe", f"The ONNX graph computes more than {MAX_VALUES:,} numbers.")
         if n_work > BATCH * MAX_WORK:
             refuse("model-unsafe", f"The ONNX graph needs more than {MAX_WORK:,} multiply-adds.")

@@ -242,15 +242,21 @@ class Predictor:
             class.
         """
         _check_batch(batch)
+        batch = self.batch_of(batch)
         found = np.empty((len(pixels), len(self.classes)), dtype=np.float32)
         for start, given in self._answers(pixels, batch, ("logits",)):
             n = len(pixels[start : start + batch])
             found[start : start + n] = self._judge.scores(given, n)
         return found
 
+    def batch_of(self, wanted: int) -> int:
+        """Return how many pictures are answered at once: fewer where the network is very large."""
+        return self._bundle.cost.batch(wanted)
+
     def judge(self, pixels: NDArray[np.uint8], batch: int = 16) -> Judged:
         """Score decoded pictures and decide on each; otherwise as :meth:`scores`."""
         _check_batch(batch)
+        batch = self.batch_of(batch)
         parts = [
             self._judge.judged(given, len(pixels[start : start + batch]))
             for start, given in self._answers(pixels, batch, self._judge.outputs)
