@@ -52,8 +52,6 @@ _ARRAYS: Final = Kind("a NumPy file, which may hold pickles", _OTHER)
 _TFLITE: Final = Kind("a TensorFlow Lite model", _OTHER)
 _WEIGHTS: Final = Kind("a file of weights without a network", _OTHER, _PLAIN_WHY)
 _ONNX: Final = Kind("a bare ONNX file", f"as the front of a new network: {_BEHIND}", _PLAIN_WHY)
-    "a bare ONNX file", f"as the front of a network of yours: {_BEHIND}", _PLAIN_WHY
-)
 
 _KINDS: Final[tuple[tuple[re.Pattern[bytes], Kind], ...]] = tuple(
     (re.compile(pattern, re.DOTALL), kind)
