@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import types
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from fieldmark.errors import ConfigError
 
