@@ -26,6 +26,7 @@ from benchmarks import (
     scratch,
     transfer,
     tutorial,
+    zoo,
 )
 from benchmarks.conditions import conditions, warning_if_busy
 from benchmarks.measure import SideFailed
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "cold_start": cold_start.run,
     "scratch": scratch.run,
     "odd_images": odd_images.run,
+    "zoo": zoo.run,
     "checking": checking.run,
     "planted": planted.run,
     "decisions": decisions.run,

@@ -230,17 +230,20 @@ def test_what_the_graph_says_about_itself_cannot_reach_the_terminal(model):
     assert caught.value.what.isprintable()
 
 
-def test_a_graph_that_fails_while_running_is_refused(model, engine):
+def test_a_graph_that_fails_while_running_is_refused(model, engine, monkeypatch):
     reshape = helper.make_node("Reshape", ["pooled", "shape"], ["features"])
     model.graph.node[6].CopyFrom(reshape)
-    shape = onnx.numpy_helper.from_array(np.array([16, 4], np.int64), "shape")
+    shape = onnx.numpy_helper.from_array(np.array([1, 4], np.int64), "shape")
     model.graph.initializer.append(shape)
+    refused(model, "not say how large the output of Reshape", engine=engine)
+    for each in ("onnx_runtime", "openvino_runtime"):  # as if nobody had looked
+        monkeypatch.setattr(f"fieldmark.inference.{each}.check_onnx", lambda onnx: None)
     if engine == "openvino":
         refused(model, "cannot run the network", engine=engine)  # already when it has to agree
         return
     runtime = open_runtime(model.SerializeToString(), engine=engine)
-    one, two = np.zeros((16, 8, 8, 3), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)
-    assert runtime.run(one).scores.shape == (16, 3)
+    one, two = np.zeros((1, 8, 8, 3), np.uint8), np.zeros((2, 8, 8, 3), np.uint8)
+    assert runtime.run(one).scores.shape == (1, 3)
     with pytest.raises(BundleError, match="cannot run the network"):
         runtime.run(two)
     with pytest.raises(BundleError, match="cannot run the network"):

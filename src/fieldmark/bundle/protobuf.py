@@ -11,7 +11,7 @@ from typing import Final
 
 from fieldmark.bundle.refusal import refuse
 
-MAX_FIELDS: Final = 1_000_000
+MAX_FIELDS: Final = 250_000
 """In one file; a network of 1,000 layers has about 30,000."""
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5

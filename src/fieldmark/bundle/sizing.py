@@ -19,8 +19,9 @@ from fieldmark.bundle.protobuf import BYTES, VARINT, Field, Fields
 from fieldmark.bundle.refusal import refuse
 from fieldmark.bundle.shapes import Node, NotKnown, Shape, Tensors, infer, work
 
-BATCH: Final = 16
-"""Pictures for which shapes are inferred; what is reported is per picture."""
+BATCHES: Final = (1, 16)
+"""Pictures for which shapes are inferred. One alone would hide a tensor that grows with their
+square, many would let one that does not depend on them be many times as large."""
 MAX_VALUES: Final = 400_000_000
 """Numbers in all tensors together, for one picture: 1.6 GB of float32."""
 MAX_WORK: Final = 200_000_000_000
@@ -70,9 +71,21 @@ def cost_of(onnx: bytes) -> Cost:
     """
     reader = _Reader(onnx)
     reader.model()
+    n_values, largest, n_work = (
+        max(found) for found in zip(*(_sized(reader, batch) for batch in BATCHES), strict=True)
+    )
+    n_weights = sum(math.prod(shape) for shape in reader.shapes.values())
+    return Cost(n_weights, n_values, largest, n_work)
+
+
+def _sized(reader: _Reader, batch: int) -> tuple[int, int, int]:
+    """Return the numbers in all tensors, in the largest, and the work: for one picture of so many.
+
+    Stops at the first node that is too much: what follows could be as large as it likes.
+    """
     known = Tensors(dict(reader.shapes), dict(reader.integers))
     for name, shape in reader.inputs.items():
-        known.shapes.setdefault(name, shape)
+        known.shapes.setdefault(name, (shape[0] or batch, *shape[1:]) if shape else ())
     n_values = largest = n_work = 0
     for node in reader.nodes:
         try:
@@ -89,12 +102,11 @@ def cost_of(onnx: bytes) -> Cost:
             known.shapes[name] = shape
             n_values += math.prod(shape)
             largest = max(largest, math.prod(shape))
-        if n_values > BATCH * MAX_VALUES:
+        if n_values > batch * MAX_VALUES:
             refuse("model-unsafe", f"The ONNX graph computes more than {MAX_VALUES:,} numbers.")
-        if n_work > BATCH * MAX_WORK:
+        if n_work > batch * MAX_WORK:
             refuse("model-unsafe", f"The ONNX graph needs more than {MAX_WORK:,} multiply-adds.")
-    n_weights = sum(math.prod(shape) for shape in reader.shapes.values())
-    return Cost(n_weights, *(-(-each // BATCH) for each in (n_values, largest, n_work)))
+    return -(-n_values // batch), -(-largest // batch), -(-n_work // batch)
 
 
 class _Reader:
@@ -108,6 +120,7 @@ class _Reader:
         self.integers: dict[str, tuple[int, ...]] = {}
         """The short ones of these that may say a shape."""
         self.inputs: dict[str, Shape] = {}
+        """0 is the number of pictures."""
 
     def model(self) -> None:
         for field in self._inside(None, 7):
@@ -214,4 +227,4 @@ class _Reader:
             refuse("model-unsafe", "The ONNX graph has an input of too many sides.")
         if not names or not all(shape[1:]):
             return  # whatever reads it has no size, and is refused for that
-        self.inputs[names[-1]] = (shape[0] or BATCH, *shape[1:]) if shape else ()
+        self.inputs[names[-1]] = tuple(shape)

@@ -63,7 +63,7 @@ _KINDS: Final[tuple[tuple[re.Pattern[bytes], Kind], ...]] = tuple(
         (rb"PK\x03\x04.{26}[^\0]{0,200}saved_model\.pb", _SAVED_MODEL),
         (rb"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20", _TORCH_FILE),
         (rb"\x80[\x02-\x05].{0,80}ctorch", _TORCH_FILE),
-        (rb"\x80[\x02-\x05][\x95ccK\]}(X\x8c\x8a]", _PICKLE),
+        (rb"\x80[\x02-\x05]", _PICKLE),
         (rb"\x93NUMPY", _ARRAYS),
         (rb".{4}TFL3", _TFLITE),
         (rb"GGUF", _WEIGHTS),

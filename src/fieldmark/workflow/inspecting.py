@@ -1,7 +1,7 @@
 """What a model file is, said without running anything of it.
 
 The whole file is read as for answering, with every hash and limit; no engine is opened, no golden
-input computed, no weight turned into an array. So whatever :func:`inspect` accepts can be opened,
+input computed. So whatever :func:`inspect` accepts can be opened,
 except where an engine disagrees with the file about its answers.
 """
 
@@ -102,7 +102,7 @@ class Inspection:
         ]
         lines += ["", f"{'part':<22}{'bytes':>13}  SHA-256"]
         lines += [_part_line(part) for part in header.parts]
-        lines += ["", "Accepted: every hash, size and limit is kept. Nothing was run."]
+        lines += ["", "Accepted: hashes, sizes, limits are kept. Nothing was run."]
         if self.network_problem:
             lines.append(_cut(f"The layer list cannot be read: {self.network_problem}", width))
         return lines
@@ -139,7 +139,7 @@ def inspect(thing: str | Path = runs.LATEST, *, runs_folder: str | Path = "runs"
     """
     path = runs.find(thing, Path(runs_folder))
     header = bundles.inspect(path)
-    made = bundles.read(path)
+    made = bundles.read(path, weights=True)
     n_weights, problem = _planned(made)
     return Inspection(
         path=path,
