@@ -1,4 +1,4 @@
-"""Subject: look at one model file, or read one file of weights; note time, memory and the answer."""
+"""Subject: look at one model file or one file of weights; note time, memory and the answer."""
 
 import json
 import resource

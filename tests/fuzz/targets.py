@@ -25,8 +25,14 @@ from fieldmark import bundle
 from fieldmark.bundle import check_onnx, contents, refuse_foreign
 from fieldmark.bundle.strict_json import load_json
 from fieldmark.config import read as read_settings
-from fieldmark.data import listing, overrides, split_file, table
-from fieldmark.errors import BundleError, FieldmarkError, LayerListError, UnreadableExample
+from fieldmark.data import arrays, listing, overrides, split_file, table
+from fieldmark.errors import (
+    BundleError,
+    DataError,
+    FieldmarkError,
+    LayerListError,
+    UnreadableExample,
+)
 from fieldmark.modalities.base import InputSpec
 from fieldmark.modalities.image import IMAGE
 from fieldmark.networks import CATALOGUE, foreign_file
@@ -186,6 +192,23 @@ def torch_seeds() -> list[bytes]:
     return [torch_files.written(views)]
 
 
+def cached(data: bytes) -> None:
+    """What a damaged cache holds: its readers expect these two errors and build it anew."""
+    try:
+        arrays.mapped(saved(data, "rows.npy")).sum()
+    except (OSError, ValueError) as error:
+        raise DataError("damaged", code="damaged") from error
+
+
+def cache_seeds() -> list[bytes]:
+    found = []
+    for kind in ("u1", "f4", "i8"):
+        stream = io.BytesIO()
+        np.save(stream, np.arange(12).reshape(3, 4).astype(kind))
+        found.append(stream.getvalue())
+    return found
+
+
 # Pictures ---------------------------------------------------------------------------------------
 
 
@@ -256,6 +279,7 @@ TARGETS: dict[str, Target] = {
     "stranger": Target(stranger, stranger_seeds, (BundleError,)),
     "backbone": Target(backbone, backbone_seeds, (FieldmarkError,), ONNX_WORDS),
     "torch_file": Target(torch_file, torch_seeds, (BundleError,), (b"ctorch\n", b"\x85R.", b"q\0")),
+    "cached": Target(cached, cache_seeds, (DataError,), (b"'descr'", b"(", b'"""', b"\n ")),
     "picture": Target(picture, picture_seeds, (UnreadableExample,)),
     "lists": Target(lists, list_seeds, (FieldmarkError,), (b"path", b"label", b'"', b"\r", b"\0")),
     "settings": Target(
