@@ -204,3 +204,18 @@ def test_a_name_that_two_files_share_but_for_accents_is_not_guessed() -> None:
 def test_every_written_name_is_found_among_any_others(paths: list[str]) -> None:
     known = Names(paths)
     assert [known.find(cell(path)) for path in paths] == paths
+
+
+def test_cells_beyond_the_header_are_left_out(tmp_path):
+    (tmp_path / "list.csv").write_text("path,label\r\na.jpg,x,surplus,more\r\nb.jpg\r\n")
+    assert table.rows(tmp_path / "list.csv") == [
+        {"path": "a.jpg", "label": "x"},
+        {"path": "b.jpg", "label": ""},
+    ]
+
+
+def test_a_cell_longer_than_any_name_is_damage(tmp_path):
+    (tmp_path / "list.csv").write_text(f"path,label\r\n{'x' * 200_000},y\r\n")
+    with pytest.raises(DataError, match="not a CSV file") as caught:
+        table.rows(tmp_path / "list.csv")
+    assert caught.value.code == "list-damaged"
