@@ -302,6 +302,11 @@ add("temperature_beyond_numbers", DAMAGED, part("decision.json", b'{"temperature
 add("temperature_of_nan", DAMAGED, part("decision.json", b'{"temperature": NaN}'))
 add("input_from_the_future", NEWER, part("input.json", json.dumps({**SPEC, "version": 9}).encode()))
 add(
+    "input_of_a_version_beyond_numbers",
+    DAMAGED,
+    part("input.json", json.dumps(SPEC).replace('"version": 1', '"version": 1e999').encode()),
+)
+add(
     "input_of_a_billion_rows",
     DAMAGED,
     part("input.json", json.dumps({**SPEC, "height": 10**9}).encode()),

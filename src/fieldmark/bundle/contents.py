@@ -249,7 +249,7 @@ def _load_spec(fields: dict[str, Any]) -> InputSpec:
         spec = InputSpec.from_dict(fields)
     except BundleError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         refuse("model-damaged", "input.json is not a decode spec.", cause=error)
     if not all(type(value) is int for key, value in spec.to_dict().items() if key != "fit"):
         refuse("model-damaged", "input.json is not a decode spec.")

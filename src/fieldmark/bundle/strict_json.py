@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Final, NoReturn
 
 from fieldmark.bundle.refusal import refuse
@@ -56,7 +57,12 @@ def load_json(part: str, data: bytes) -> Any:
     if len(data) > MAX_BYTES or n_values > MAX_VALUES:
         refuse("model-unsafe", f"{part} is larger than any that fieldmark writes.")
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+        value = json.loads(
+            data.decode(),
+            object_pairs_hook=_object,
+            parse_float=_finite,
+            parse_constant=_no_constant,
+        )
     except RecursionError as error:
         refuse("model-unsafe", f"{part} is nested deeper than {MAX_DEPTH} levels.", cause=error)
     except ValueError as error:
@@ -80,6 +86,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         raise ValueError("a key is given twice")
     return made
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # 1e999, which JSON can spell and no report means
+        raise ValueError(f"{text[:40]} is beyond all numbers")
+    return number
 
 
 def _no_constant(text: str) -> NoReturn:
