@@ -7,16 +7,19 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DEMO := demo-digits
 TORCH := torch==2.13.0
+FUZZER := atheris==3.0.0
+MINUTES ?= 30
 REFERENCE := efficientnet-lite-pytorch==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check slow bench docs clean
+.PHONY: help demo test check slow fuzz bench docs clean
 
 help:
 	@echo "make demo    the whole way once, on real digits: about a minute after the installation"
 	@echo "make test    every test but the slow ones"
 	@echo "make check   style, types, import rules, generated pages"
 	@echo "make slow    the tests that take minutes, the other Keras backends among them"
+	@echo "make fuzz    hostile bytes for every reader, half an hour; MINUTES=5 for less"
 	@echo "make bench   speed and accuracy on this computer"
 	@echo "make docs    write docs/commands.md again"
 	@echo "make clean   remove everything that make has made, .venv included"
@@ -38,6 +41,9 @@ check: $(VENV)/.stamp-dev
 slow: $(VENV)/.stamp-backends
 	$(BIN)/python -m pytest -q -m slow
 
+fuzz: $(VENV)/.stamp-fuzz
+	nice -n 19 $(BIN)/python -m tests.fuzz --minutes $(MINUTES)
+
 bench: $(VENV)/.stamp-dev
 	$(BIN)/python -m benchmarks
 
@@ -45,7 +51,7 @@ docs: $(VENV)/.stamp-dev
 	$(BIN)/python docs/generate.py
 
 clean:
-	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DEMO) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache fuzz-findings
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:
@@ -65,4 +71,9 @@ $(VENV)/.stamp-dev: pyproject.toml | $(BIN)/python
 
 $(VENV)/.stamp-backends: $(VENV)/.stamp-dev
 	$(PIP) -e ".[dev,jax]" "$(TORCH)" "$(REFERENCE)"
+	@touch $@
+
+# Without a fuzzer for this Python or system, seeded changes of good inputs do.
+$(VENV)/.stamp-fuzz: $(VENV)/.stamp-dev
+	$(PIP) "$(FUZZER)" || echo "$(FUZZER) cannot be installed here; fuzzing without it"
 	@touch $@

@@ -27,6 +27,7 @@ from benchmarks import (
     scratch,
     transfer,
     tutorial,
+    zoo,
 )
 from benchmarks.conditions import conditions, warning_if_busy
 from benchmarks.measure import SideFailed
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "cold_start": cold_start.run,
     "scratch": scratch.run,
     "odd_images": odd_images.run,
+    "zoo": zoo.run,
     "checking": checking.run,
     "planted": planted.run,
     "decisions": decisions.run,

@@ -293,3 +293,24 @@ def test_a_preset_that_does_not_exist_is_refused() -> None:
         preset("slow")
     assert caught.value.code == "preset-unknown"
     assert caught.value.hint == "choose one of: fast, best"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "[" * 5000, "a = " + "{a=" * 5000, "[train]\nlr = " + "9" * 5000, "#" * 1_000_001],
+)
+def test_a_file_that_exhausts_its_reader_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    with pytest.raises(ConfigError, match="cannot be read") as caught:
+        read(tmp_path / "config.toml")
+    assert caught.value.code == "config-file"
+
+
+@pytest.mark.parametrize(("name", "code"), [("epochs", "setting-range"), ("lr", "setting-type")])
+def test_a_number_that_python_does_not_print_is_refused(
+    tmp_path: Path, name: str, code: str
+) -> None:
+    (tmp_path / "config.toml").write_text(f"[train]\n{name} = 0x{'f' * 6000}\n")
+    with pytest.raises(ConfigError, match="a number of thousands of digits") as caught:
+        read(tmp_path / "config.toml")
+    assert caught.value.code == code

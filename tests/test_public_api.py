@@ -15,19 +15,9 @@ import fieldmark as fm
 ROOT = Path(__file__).parents[1]
 
 PROMISED = {
-    *("Dataset", "Evaluation", "Net", "Prediction", "Predictor", "Run", "Settings", "Unread"),
-    *(
-        "check",
-        "compare",
-        "cross_validate",
-        "evaluate",
-        "load",
-        "net",
-        "open",
-        "open_run",
-        "predict",
-        "train",
-    ),
+    *("Dataset", "Evaluation", "Inspection", "Net", "Prediction", "Predictor", "Run", "Settings"),
+    *("Unread", "check", "compare", "cross_validate", "evaluate", "inspect", "load", "net"),
+    *("open", "open_run", "predict", "train"),
     *(
         "BundleError",
         "Check",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fieldmark.workflow.checking import Check, check
     from fieldmark.workflow.comparing import Compared, compare
     from fieldmark.workflow.dataset import Dataset, load
+    from fieldmark.workflow.inspecting import Inspection, inspect
     from fieldmark.workflow.measuring import Evaluation, evaluate, predict
     from fieldmark.workflow.network import Net, net
     from fieldmark.workflow.run import Run, open_run
@@ -49,6 +50,7 @@ _WHERE = {
     "Evaluation": "workflow.measuring",
     "FieldmarkError": "errors",
     "GateError": "errors",
+    "Inspection": "workflow.inspecting",
     "LayerListError": "errors",
     "MissingExtra": "errors",
     "Net": "workflow.network",
@@ -64,6 +66,7 @@ _WHERE = {
     "compare": "workflow.comparing",
     "cross_validate": "workflow.training",
     "evaluate": "workflow.measuring",
+    "inspect": "workflow.inspecting",
     "load": "workflow.dataset",
     "net": "workflow.network",
     "open": "workflow.run",
@@ -85,6 +88,7 @@ __all__ = [
     "Evaluation",
     "FieldmarkError",
     "GateError",
+    "Inspection",
     "LayerListError",
     "MissingExtra",
     "Net",
@@ -101,6 +105,7 @@ __all__ = [
     "compare",
     "cross_validate",
     "evaluate",
+    "inspect",
     "load",
     "net",
     "open",

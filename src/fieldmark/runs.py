@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fieldmark.atomic import write_whole
+from fieldmark.bundle import refuse_foreign
 from fieldmark.errors import UsageError
 
 LATEST: Final = "latest"
@@ -92,6 +93,8 @@ def find(thing: str | Path, parent: Path) -> Path:
     ------
     UsageError
         Code ``no-run``.
+    BundleError
+        Code ``model-foreign``: it is a folder that another tool saved a model in.
     """
     text = str(thing)
     if text == LATEST:
@@ -101,6 +104,7 @@ def find(thing: str | Path, parent: Path) -> Path:
             return RunFolder(path.resolve()).bundle
         if path.is_file():
             return path
+    refuse_foreign(Path(text))  # a folder that is another tool's model
     known = [run.name for run in listed(parent) if run.finished]
     raise UsageError(
         f"There is no finished run and no model file {text!r}.",

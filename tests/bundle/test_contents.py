@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldmark import bundle
-from fieldmark.bundle.contents import MAX_DEPTH, Bundle, dump_json, from_parts, load_json, to_parts
+from fieldmark.bundle.contents import Bundle, from_parts, to_parts
+from fieldmark.bundle.strict_json import MAX_DEPTH, dump_json, load_json
 from fieldmark.errors import BundleError, UsageError
 from fieldmark.modalities.base import InputSpec
 

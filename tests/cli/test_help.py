@@ -37,6 +37,7 @@ def test_nothing_typed_shows_a_dozen_lines_with_two_examples(fieldmark: Command)
         "  evaluate  Measure a model on labelled pictures, with intervals\n"
         "  compare   Compare two or more runs on the same pictures\n"
         "  predict   Label new pictures, one line each\n"
+        "  inspect   Look at a model file without running anything of it\n"
         "  runs      List the runs, oldest first, with what each measured\n"
         "\n"
         "fieldmark VERB --help explains one of them.\n"
@@ -129,7 +130,9 @@ def loaded(words: list[str], cwd: Path) -> tuple[int, set[str]]:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["--help"], ["train", "--help"], ["net", "tutorial"], ["runs"]], ids=" ".join
+    "words",
+    [[], ["--help"], ["train", "--help"], ["inspect", "--help"], ["net", "tutorial"], ["runs"]],
+    ids=" ".join,
 )
 def test_help_and_lists_load_nothing_heavy(words: list[str], tmp_path: Path) -> None:
     status, modules = loaded(words, tmp_path)
@@ -144,6 +147,12 @@ def test_predicting_loads_no_training_stack_and_no_onnx(
     assert status == 0
     assert modules & (HEAVY | {"onnx", "sklearn"}) == set()
     assert "onnxruntime" in modules
+
+
+def test_looking_at_a_model_file_loads_no_engine(model: Path, here: Path) -> None:
+    status, modules = loaded(["inspect", model.name], here)
+    assert status == 0
+    assert modules & (HEAVY | {"onnx", "onnxruntime", "openvino", "cv2", "sklearn"}) == set()
 
 
 def test_measuring_and_checking_load_no_training_stack(

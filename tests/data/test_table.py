@@ -206,8 +206,16 @@ def test_every_written_name_is_found_among_any_others(paths: list[str]) -> None:
     assert [known.find(cell(path)) for path in paths] == paths
 
 
-def test_a_line_with_more_cells_than_the_header_is_damage(tmp_path: Path) -> None:
-    path = tmp_path / "own.csv"
-    path.write_text("path,label\na,b,c\n", encoding="utf-8")
-    with pytest.raises(ValueError, match="more cells than the header"):
-        table.rows(path)
+def test_cells_beyond_the_header_are_left_out(tmp_path):
+    (tmp_path / "list.csv").write_text("path,label\r\na.jpg,x,surplus,more\r\nb.jpg\r\n")
+    assert table.rows(tmp_path / "list.csv") == [
+        {"path": "a.jpg", "label": "x"},
+        {"path": "b.jpg", "label": ""},
+    ]
+
+
+def test_a_cell_longer_than_any_name_is_damage(tmp_path):
+    (tmp_path / "list.csv").write_text(f"path,label\r\n{'x' * 200_000},y\r\n")
+    with pytest.raises(DataError, match="not a CSV file") as caught:
+        table.rows(tmp_path / "list.csv")
+    assert caught.value.code == "list-damaged"

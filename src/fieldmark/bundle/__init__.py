@@ -3,9 +3,9 @@
 This room alone reads and writes model files. It promises that opening one runs no code from it,
 reaches no other file, holds at most :data:`MAX_BYTES`, and refuses with
 :class:`~fieldmark.errors.BundleError` whatever is damaged (``model-damaged``), too new
-(``model-newer``) or unsafe (``model-unsafe``). It does not run the network: that is
-:mod:`fieldmark.inference`. It may import ``modalities`` and what lies below; never ``data``,
-``networks`` or Keras, and not ``onnx``.
+(``model-newer``), unsafe (``model-unsafe``) or another tool's (``model-foreign``). It does not run
+the network: that is :mod:`fieldmark.inference`. It may import ``modalities`` and what lies below;
+never ``data``, ``networks`` or Keras, and not ``onnx``.
 
 ``file``
     :func:`inspect`, :func:`read` and :func:`write`.
@@ -15,10 +15,14 @@ reaches no other file, holds at most :data:`MAX_BYTES`, and refuses with
     The zip, of which there is exactly one legal form.
 ``deciding``
     What the decision may say.
-``graph``
-    What an ONNX graph may hold.
+``graph``, ``sizing``, ``shapes``, ``protobuf``
+    What an ONNX graph may hold, and how large its tensors become.
+``tensors``, ``strict_json``
+    What arrays and JSON may say.
+``strangers``
+    Model files of other tools, told by their first bytes.
 ``refusal``
-    The three ways to say no.
+    The four ways to say no.
 
 **Formats 1 to 3.** Format 2 is format 1 with ``model.int8.onnx``, format 3 either with
 ``unknown.safetensors``; a file without these parts is written as format 1, so that older versions
@@ -70,18 +74,23 @@ from fieldmark.bundle.contents import Bundle, WeightsNotRead
 from fieldmark.bundle.deciding import Thresholds
 from fieldmark.bundle.file import FORMAT, Header, Part, inspect, read, write
 from fieldmark.bundle.graph import check_onnx
+from fieldmark.bundle.sizing import Cost, cost_of
+from fieldmark.bundle.strangers import refuse_foreign
 
 __all__ = [
     "FORMAT",
     "MAX_BYTES",
     "PARTS",
     "Bundle",
+    "Cost",
     "Header",
     "Part",
     "Thresholds",
     "WeightsNotRead",
     "check_onnx",
+    "cost_of",
     "inspect",
     "read",
+    "refuse_foreign",
     "write",
 ]

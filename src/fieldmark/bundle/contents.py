@@ -7,8 +7,8 @@ set of checks and nothing can be written that would be refused when read.
 from __future__ import annotations
 
 import hashlib
-import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -21,16 +21,22 @@ from fieldmark.bundle.container import INT8, UNKNOWN, WEIGHTS
 from fieldmark.bundle.deciding import Thresholds, check_deciding, thresholds
 from fieldmark.bundle.graph import check_onnx
 from fieldmark.bundle.refusal import refuse
+from fieldmark.bundle.sizing import Cost
+from fieldmark.bundle.strict_json import dump_json, load_json
+from fieldmark.bundle.tensors import table
 from fieldmark.errors import BundleError, UsageError
 from fieldmark.modalities.base import InputSpec
-
-MAX_DEPTH: Final = 32
-"""Levels of lists and objects in any JSON part."""
 
 MAX_GOLDEN: Final = 64
 """Golden inputs are run at every opening, so there are few."""
 
-_MAX_TENSOR_TABLE_BYTES: Final = 1 << 20
+_MAX_TEXT_BYTES: Final = 4 << 20
+_NPY: Final = re.compile(
+    rb"\x93NUMPY\x01\x00(..)\{'descr': '(\|u1|<f4)', 'fortran_order': False, "
+    rb"'shape': (\([0-9, ]{0,80}\)), \} *\n",
+    re.DOTALL,
+)
+"""The header of version 1.0 in the one spelling that NumPy writes."""
 
 
 class WeightsNotRead(Mapping[str, NDArray[Any]]):
@@ -94,6 +100,8 @@ class Bundle:
     """A date and time as ISO text, or empty; never taken from the clock here."""
     model_id: str = ""
     """Of the file it was read from. Writing ignores it and returns the new one."""
+    cost: Cost = field(init=False, repr=False)
+    """What its network takes, by the shapes of its tensors."""
 
     def __post_init__(self) -> None:
         if not (is_text(self.name) and self.name.isprintable() and 0 < len(self.name) <= 200):
@@ -101,7 +109,7 @@ class Bundle:
         _check_classes(self.classes)
         check_deciding(self.decision, self.unknown, len(self.classes))
         _check_golden(self)
-        check_onnx(self.onnx)
+        object.__setattr__(self, "cost", check_onnx(self.onnx))
         if self.int8 is not None:
             check_onnx(self.int8)
 
@@ -229,68 +237,6 @@ def from_parts(
     )
 
 
-def dump_json(part: str, value: object) -> bytes:
-    r"""Return canonical JSON: sorted keys, UTF-8, one form for one value.
-
-    Raises
-    ------
-    BundleError
-        ``model-damaged`` for what JSON cannot carry, and for more than :data:`MAX_DEPTH` levels.
-
-    Examples
-    --------
-    >>> dump_json("input.json", {"b": 1, "a": []})
-    b'{\n "a": [],\n "b": 1\n}\n'
-    """
-    try:
-        text = json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True, allow_nan=False)
-        data = f"{text}\n".encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        refuse("model-damaged", f"{part} cannot be written as JSON: {error}.", cause=error)
-    load_json(part, data)
-    return data
-
-
-def load_json(part: str, data: bytes) -> Any:
-    """Parse untrusted JSON of a size that has been checked.
-
-    Raises
-    ------
-    BundleError
-        ``model-unsafe`` for more than :data:`MAX_DEPTH` levels; ``model-damaged`` for anything that
-        is not strict JSON: wrong UTF-8, NaN, infinity, a key given twice.
-    """
-    try:
-        value = json.loads(data.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
-    except RecursionError as error:
-        refuse("model-unsafe", f"{part} is nested deeper than {MAX_DEPTH} levels.", cause=error)
-    except ValueError as error:
-        refuse("model-damaged", f"{part} is not JSON: {error}.", cause=error)
-    level, depth = [value], 0
-    while level:  # level by level, so that depth costs no stack
-        depth += any(isinstance(item, (dict, list)) for item in level)
-        if depth > MAX_DEPTH:
-            refuse("model-unsafe", f"{part} is nested deeper than {MAX_DEPTH} levels.")
-        level = [
-            child
-            for item in level
-            if isinstance(item, (dict, list))
-            for child in (item.values() if isinstance(item, dict) else item)
-        ]
-    return value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise ValueError("a key is given twice")
-    return made
-
-
-def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number")
-
-
 def _load_object(part: str, parts: Mapping[str, bytes]) -> dict[str, Any]:
     value = load_json(part, parts[part])
     if not isinstance(value, dict):
@@ -303,7 +249,7 @@ def _load_spec(fields: dict[str, Any]) -> InputSpec:
         spec = InputSpec.from_dict(fields)
     except BundleError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         refuse("model-damaged", "input.json is not a decode spec.", cause=error)
     if not all(type(value) is int for key, value in spec.to_dict().items() if key != "fit"):
         refuse("model-damaged", "input.json is not a decode spec.")
@@ -317,6 +263,8 @@ def _encode(part: str, text: str) -> bytes:
 
 
 def _decode(part: str, data: bytes) -> str:
+    if len(data) > _MAX_TEXT_BYTES:
+        refuse("model-unsafe", f"{part} has {len(data):,} bytes; 4 MiB is the most.")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -332,19 +280,19 @@ def _dump_array(array: NDArray[Any]) -> bytes:
 
 def _load_array(part: str, parts: Mapping[str, bytes]) -> NDArray[Any]:
     # Not np.load: it would try zip and pickle, and allocate what the header claims before looking.
+    # Nor NumPy's own reader of headers, which hands them to Python's parser.
     data = parts[part]
-    stream = BytesIO(data)
-    try:
-        if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError("not version 1.0")
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-    except (ValueError, MemoryError, RecursionError) as error:
-        refuse("model-damaged", f"{part} is not a NumPy array.", cause=error)
-    start = stream.tell()
-    plain = dtype in (np.dtype("u1"), np.dtype("<f4")) and not fortran
-    if not plain or math.prod(shape) * dtype.itemsize != len(data) - start:
+    found = _NPY.match(data)
+    if found is None or int.from_bytes(found[1], "little") != found.end() - 10:
+        refuse("model-damaged", f"{part} is not a plain array as fieldmark writes them.")
+    dtype = np.dtype(found[2].decode())
+    shape = tuple(int(side) for side in re.findall(rb"[0-9]+", found[3]))
+    if (
+        repr(shape).encode() != found[3]
+        or math.prod(shape) * dtype.itemsize != len(data) - found.end()
+    ):
         refuse("model-damaged", f"{part} is not a plain array of its stated size.")
-    return np.frombuffer(data, dtype, offset=start).reshape(shape)
+    return np.frombuffer(data, dtype, offset=found.end()).reshape(shape)
 
 
 def _dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -354,8 +302,7 @@ def _dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def _load_arrays(part: str, data: bytes) -> dict[str, NDArray[Any]]:
-    if int.from_bytes(data[:8], "little") > _MAX_TENSOR_TABLE_BYTES:
-        refuse("model-unsafe", f"The table of tensors in {part} is larger than 1 MiB.")
+    table(part, data)
     from safetensors import SafetensorError
     from safetensors.numpy import load
 

@@ -16,16 +16,10 @@ from typing import Any, BinaryIO, Final
 
 from fieldmark.bundle import container
 from fieldmark.bundle.container import MANIFEST, MAX_BYTES, WEIGHTS, Member
-from fieldmark.bundle.contents import (
-    Bundle,
-    dump_json,
-    from_parts,
-    is_text,
-    load_json,
-    network_id,
-    to_parts,
-)
+from fieldmark.bundle.contents import Bundle, from_parts, is_text, network_id, to_parts
 from fieldmark.bundle.refusal import refuse
+from fieldmark.bundle.strangers import HEAD_BYTES, refuse_strangers
+from fieldmark.bundle.strict_json import dump_json, load_json
 from fieldmark.errors import BundleError, UsageError
 from fieldmark.version import __version__
 
@@ -185,6 +179,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _header(stream: BinaryIO) -> tuple[Header, Sequence[Member]]:
+    refuse_strangers(stream.read(HEAD_BYTES))
     members = container.directory(stream)
     first = container.check_first(stream, members, _MAX_MANIFEST_BYTES)
     manifest = container.contents(stream, first)

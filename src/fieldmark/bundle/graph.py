@@ -7,77 +7,26 @@ reading.
 
 Why so strict: ONNX Runtime reads external data through hard links and, for a model given as bytes,
 from the current directory; functions, sub-graphs and foreign domains are ways to run what nobody
-looked at. The walk is also stricter than protobuf in the two places where readers differ, over-long
-tags and groups.
+looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
+from fieldmark.bundle.protobuf import BYTES, VARINT, Fields
 from fieldmark.bundle.refusal import refuse
-
-_MAX_FIELDS: Final = 1_000_000  # a network of 1,000 layers has about 30,000
+from fieldmark.bundle.shapes import OPERATORS
+from fieldmark.bundle.sizing import Cost, cost_of
 
 _PLAIN: Final = ""
 _DOMAIN: Final = "domain"
 _OPERATOR: Final = "operator"
 
-OPERATORS: Final = frozenset(
-    {
-        "Add",
-        "AveragePool",
-        "BatchNormalization",
-        "Cast",
-        "Clip",
-        "Concat",
-        "Conv",
-        "DequantizeLinear",
-        "Div",
-        "Elu",
-        "Erf",
-        "Flatten",
-        "Gemm",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LayerNormalization",
-        "LeakyRelu",
-        "MatMul",
-        "MaxPool",
-        "Mul",
-        "PRelu",
-        "Pow",
-        "QuantizeLinear",
-        "ReduceMax",
-        "ReduceMean",
-        "Relu",
-        "Reshape",
-        "Sigmoid",
-        "Slice",
-        "Softmax",
-        "Split",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Tanh",
-        "Transpose",
-        "Unsqueeze",
-    }
-)
-"""What a network may compute. None of these makes a tensor larger than its inputs and weights
-account for; ``ConstantOfShape``, ``Expand`` and the like turn a few bytes into gigabytes.
-``DequantizeLinear`` gives four bytes for one, as ``Cast`` does, and as many values as it reads.
-
-Networks from elsewhere need a few that ours do not. Of one number in, one number out: ``Elu``,
-``Erf``, ``HardSigmoid``, ``HardSwish``, ``LeakyRelu``, ``PRelu``, ``Pow``, ``Sqrt``, ``Tanh``. As
-large as its input: ``LayerNormalization``. Smaller: ``ReduceMax``, ``ReduceMean``, ``Slice``,
-``Split``. The same numbers in another shape: ``Squeeze``, ``Unsqueeze``. Left out on purpose:
-``Pad``, ``Resize``, ``Gather`` and ``Tile``, whose output may be of any size, by numbers in tensors
-that this walk does not read."""
+# What a network may compute, OPERATORS: the operators whose output can be sized from their inputs
+# and attributes. Left out on purpose: ``ConstantOfShape``, ``Expand``, ``Pad``, ``Resize``,
+# ``Gather`` and ``Tile``, which turn a few bytes into gigabytes by numbers in other tensors; and
+# whatever holds a graph of its own.
 
 # Message -> field number -> what is inside: another message, a domain, or plain values.
 _ALLOWED: Final[dict[str, dict[int, str]]] = {
@@ -119,60 +68,65 @@ _TENSOR_LOCATION: Final = ("TensorProto", 14)  # 0, the default, says that the d
 
 _DOMAINS: Final = (b"", b"ai.onnx")
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
-
-def check_onnx(onnx: bytes) -> None:
-    """Refuse a graph that could reach beyond its own bytes, without opening it.
+def check_onnx(onnx: bytes) -> Cost:
+    """Refuse a graph that could reach beyond its own bytes or its limits, without opening it.
 
     Parameters
     ----------
     onnx : bytes
         A serialized ``ModelProto``.
 
+    Returns
+    -------
+    Cost
+        How large it is, by its shapes.
+
     Raises
     ------
     BundleError
         ``model-unsafe`` for external data, functions, sub-graphs, foreign domains, operators
-        that are not in :data:`OPERATORS` and unknown fields; ``model-damaged`` for bytes that are
-        no protobuf message with a graph in it.
+        that are not in :data:`OPERATORS`, unknown fields, and tensors that would be too large;
+        ``model-damaged`` for bytes that are no protobuf message with a graph in it, and for sizes
+        that are not known or contradict each other.
 
     Examples
     --------
-    >>> check_onnx(bytes([0x3A, 0x00]))  # field 7, the graph, is there and empty
+    >>> check_onnx(bytes([0x3A, 0x00])).n_values  # field 7, the graph, is there and empty
+    0
     """
-    walk = _Walk(memoryview(onnx))
+    walk = _Walk(onnx)
     walk.message("ModelProto", 0, len(onnx))
     if not walk.graph_seen:
         refuse("model-damaged", "The network is not an ONNX graph.")
+    return cost_of(onnx)
 
 
 class _Walk:
     """One pass over the messages; final."""
 
-    def __init__(self, data: memoryview) -> None:
-        self._data = data
-        self._n_fields = 0
+    def __init__(self, data: bytes) -> None:
+        self._fields = Fields(data)
         self.graph_seen = False
 
     def message(self, kind: str, start: int, end: int) -> None:
         """Check the fields of one message; the table has no cycle, so neither has this."""
         allowed = _ALLOWED[kind]
-        for number, wire, value, stop in self._fields(start, end):
+        for number, wire, value, stop in self._fields.of(start, end):
             inside = allowed.get(number)
             if inside is None:
-                if (kind, number) == _TENSOR_LOCATION and wire == _VARINT and value == 0:
+                if (kind, number) == _TENSOR_LOCATION and wire == VARINT and value == 0:
                     continue
                 thing = _REFUSED.get((kind, number), f"an unknown field ({kind} {number})")
                 refuse("model-unsafe", f"The ONNX graph holds {thing}.")
             if inside == _PLAIN:
                 continue
-            if wire != _BYTES:
+            if wire != BYTES:
                 refuse("model-damaged", f"The ONNX graph is damaged ({kind} {number}).")
             if inside == _DOMAIN:
-                self._domain(bytes(self._data[value:stop]))
+                self._domain(bytes(self._fields.data[value:stop]))
             elif inside == _OPERATOR:
-                self._operator(bytes(self._data[value:stop]))
+                self._operator(bytes(self._fields.data[value:stop]))
             else:
                 self.graph_seen |= inside == "GraphProto"
                 self.message(inside, value, stop)
@@ -186,38 +140,3 @@ class _Walk:
         name = operator[:60].decode("utf-8", "replace")
         if name not in OPERATORS:
             refuse("model-unsafe", f"The ONNX graph uses the operator {name!r}.")
-
-    def _fields(self, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """Yield (field number, wire type, value or start of the bytes, end of the field)."""
-        at = start
-        while at < end:
-            self._n_fields += 1
-            if self._n_fields > _MAX_FIELDS:
-                refuse("model-unsafe", f"The ONNX graph has more than {_MAX_FIELDS:,} fields.")
-            tag, after = self._varint(at, end)
-            # A longer spelling of the same tag is where protobuf readers begin to disagree.
-            if tag >= 1 << 32 or (after - at > 1 and tag < 1 << 7 * (after - at - 1)):
-                refuse("model-damaged", "The ONNX graph is damaged (a field's tag).")
-            number, wire = tag >> 3, tag & 7
-            if wire == _VARINT:
-                value, at = self._varint(after, end)
-            elif wire == _BYTES:
-                size, value = self._varint(after, end)
-                at = value + size
-            elif wire in (_FIXED64, _FIXED32):
-                value = after
-                at = after + (8 if wire == _FIXED64 else 4)
-            else:
-                refuse("model-damaged", "The ONNX graph is damaged (a field's kind).")
-            if at > end or number == 0:
-                refuse("model-damaged", "The ONNX graph is damaged (a field's length).")
-            yield number, wire, value, at
-
-    def _varint(self, at: int, end: int) -> tuple[int, int]:
-        value = 0
-        for shift, place in enumerate(range(at, min(at + 10, end))):
-            byte = self._data[place]
-            value |= (byte & 0x7F) << 7 * shift
-            if byte < 0x80:
-                return value, place + 1
-        refuse("model-damaged", "The ONNX graph is damaged (it ends too early).")

@@ -11,18 +11,30 @@ unsafe or too new, 130 stopped by Ctrl-C.
 
 from __future__ import annotations
 
-import inspect
 import os
 import sys
 import textwrap
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from inspect import getdoc
 from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 
-from fieldmark.cli import check, compare, demo, evaluate, net, predict, runs, show, split, train
+from fieldmark.cli import (
+    check,
+    compare,
+    demo,
+    evaluate,
+    inspect,
+    net,
+    predict,
+    runs,
+    show,
+    split,
+    train,
+)
 from fieldmark.cli.screen import Screen, error_lines, screen
 from fieldmark.cli.screen import shown as readable
 from fieldmark.errors import FieldmarkError
@@ -38,6 +50,7 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
     "predict": predict.predict,
+    "inspect": inspect.inspect,
     "runs": runs.runs,
 }
 """Every verb, in the order shown."""
@@ -111,7 +124,7 @@ def _short_help(width: int) -> Iterator[str]:
     yield from (f"  {example}" for example in _EXAMPLES[1:])
     yield ""
     for name, verb in VERBS.items():
-        line = f"  {name:<9} {(inspect.getdoc(verb) or '').partition('.')[0]}"
+        line = f"  {name:<9} {(getdoc(verb) or '').partition('.')[0]}"
         yield from textwrap.wrap(line, width, subsequent_indent=" " * 12)
     yield ""
     yield "fieldmark VERB --help explains one of them."

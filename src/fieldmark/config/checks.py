@@ -6,10 +6,9 @@ Pure. Knows nothing of the tables but what their annotations say.
 from __future__ import annotations
 
 import difflib
-import math
 import re
 import types
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from fieldmark.errors import ConfigError
 
@@ -80,6 +79,9 @@ _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("run", "cache_gb"): (0.001, 1e6),
 }
 
+_MOST_FLOAT: Final = 1e300
+_MOST_SAID: Final = 80
+
 
 def check_ranges(settings: Any) -> None:
     """Refuse numbers that make no sense.
@@ -93,7 +95,7 @@ def check_ranges(settings: Any) -> None:
         value = getattr(getattr(settings, table), name)
         if value != "auto" and not low <= value <= high:
             raise ConfigError(
-                f"{name} is {value}, but must lie between {low:g} and {high:g}.",
+                f"{name} is {_said(value)}, but must lie between {low:g} and {high:g}.",
                 code="setting-range",
                 where=f"[{table}] {name}",
                 hint="choose a value in that range, or leave it out",
@@ -113,7 +115,7 @@ def checked(owner: type, table: str, name: str, value: Any) -> Any:
         return float(value) if hints[name] is float else value
     wanted = " or ".join(_words(hints[name]))
     raise ConfigError(
-        f"{name} = {value!r} is not possible.",
+        f"{name} = {_said(value)} is not possible.",
         code="setting-type",
         where=f"[{table}] {name}",
         hint=f"one of: {wanted}",
@@ -127,10 +129,18 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin is Literal:
         return value in get_args(hint)
     if hint is float:
-        return (
-            isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        )
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return good and -_MOST_FLOAT <= value <= _MOST_FLOAT  # not so for NaN
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+
+
+def _said(value: Any) -> str:
+    """Print a value; TOML can spell numbers that Python refuses to print."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= _MOST_SAID else f"{text[: _MOST_SAID - 3]}..."
 
 
 def _words(hint: Any) -> list[str]:

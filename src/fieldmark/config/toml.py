@@ -21,6 +21,10 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
 What two cores make of the minutes is measured in ``docs/decisions/003-tuned-recipe.md``."""
 
 
+MAX_LETTERS: Final = 1_000_000
+"""Of a settings file."""
+
+
 def preset(name: str) -> Settings:
     """Return the settings of a preset, to be changed further.
 
@@ -53,8 +57,13 @@ def read(path: Path, base: Settings | None = None) -> Settings:
         Codes ``config-file``, ``setting-unknown``, ``setting-type``, ``setting-range``.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_LETTERS + 1)
+        if len(text) > MAX_LETTERS:
+            raise ValueError(f"it has more than {MAX_LETTERS:,} letters")
+        tables = tomllib.loads(text)
+    # ValueError: no UTF-8, no TOML, a number of 5,000 digits. Deep brackets exhaust the stack.
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             f"The settings file cannot be read: {error}.",
             code="config-file",

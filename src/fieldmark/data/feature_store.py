@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.atomic import write_whole
+from fieldmark.data.arrays import mapped
 
 SEGMENT_ROWS: Final = 1024
 """Rows that are written together; what a kill can cost."""
@@ -89,7 +90,7 @@ class FeatureShelf:
         for path, pairs in by_file.items():
             here, there = np.array(pairs, np.int64).T
             try:
-                out[here] = np.lib.format.open_memmap(path, mode="r")[there]
+                out[here] = mapped(path)[there]
             except (OSError, ValueError):
                 for at in here:
                     self._places.pop(names[at], None)
@@ -116,7 +117,7 @@ class FeatureShelf:
         path = facts.with_suffix(".npy")
         try:
             names = json.loads(facts.read_text(encoding="utf-8"))
-            rows = np.lib.format.open_memmap(path, mode="r")
+            rows = mapped(path)
             if rows.dtype != self._dtype or rows.shape != (len(names), self._width):
                 return
         except (OSError, ValueError, TypeError, EOFError):

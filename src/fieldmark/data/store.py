@@ -17,11 +17,12 @@ import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldmark.data.arrays import mapped
 from fieldmark.errors import DataError
 from fieldmark.modalities.base import DECODE_VERSION
 
@@ -96,7 +97,7 @@ class Writer:
     def keep_for_now(self, hashes: list[str], failures: dict[str, tuple[str, str]]) -> Stored:
         """Map the file without a name: its space is free again when the array is."""
         self.finish()
-        pixels = _mapped(self.path)
+        pixels = mapped(self.path)
         try:
             self.path.unlink()
         except OSError:  # Windows keeps mapped files; remove it with the array, or at the end
@@ -148,7 +149,7 @@ class Shelf:
                     json.dump(facts, file)
                     file.flush()
                     os.fsync(file.fileno())
-                pixels = _mapped(
+                pixels = mapped(
                     writer.path
                 )  # before the rename: ours even if another process evicts it
                 with contextlib.suppress(PermissionError):  # Windows: another process has it mapped
@@ -198,10 +199,6 @@ def _header(shape: tuple[int, ...]) -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin-1")
 
 
-def _mapped(path: Path) -> NDArray[np.uint8]:
-    return cast("NDArray[np.uint8]", np.load(path, mmap_mode="r", allow_pickle=False))
-
-
 def _read(facts: Any, path: Path, hashes: list[str]) -> Stored:
     if (facts["schema"], facts["decode_version"]) != (SCHEMA, DECODE_VERSION):
         raise ValueError("written by another version")
@@ -215,7 +212,7 @@ def _read(facts: Any, path: Path, hashes: list[str]) -> Stored:
     failures = {
         str(sha): (str(code), str(reason)) for sha, (code, reason) in facts["failures"].items()
     }
-    return Stored(pixels=_mapped(path), hashes=tuple(hashes), failures=failures)
+    return Stored(pixels=mapped(path), hashes=tuple(hashes), failures=failures)
 
 
 @contextlib.contextmanager

@@ -117,16 +117,28 @@ def line(row: Sequence[str | float | None]) -> str:
 def rows(path: Path) -> list[dict[str, str]]:
     """Read a file that :func:`written` wrote: one dict per line, header to text, in plain words.
 
+    Cells beyond the header are left out: somebody else has written in it since.
+
     Raises
     ------
-    ValueError
-        A line has more cells than the header.
+    DataError
+        Code ``list-damaged``.
     """
-    with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        found = list(csv.DictReader(file))
-    if any(None in row for row in found):
-        raise ValueError("a line has more cells than the header")
-    return [{plain(name): plain(text or "") for name, text in row.items()} for row in found]
+    try:
+        with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file, restkey="", restval="")
+            return [
+                {plain(name): plain(text) for name, text in row.items() if isinstance(text, str)}
+                for row in reader
+            ]
+    except csv.Error as error:
+        raise DataError(
+            "The file is not a CSV file.",
+            code="list-damaged",
+            where=str(path),
+            why=str(error),
+            hint="write it anew from its run",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -242,20 +242,23 @@ class Predictor:
             class.
         """
         _check_batch(batch)
+        batch = self.batch_of(batch)
         found = np.empty((len(pixels), len(self.classes)), dtype=np.float32)
         for start, given in self._answers(pixels, batch, ("logits",)):
             n = len(pixels[start : start + batch])
             found[start : start + n] = self._judge.scores(given, n)
         return found
 
+    def batch_of(self, wanted: int) -> int:
+        """Return how many pictures are answered at once: fewer where the network is very large."""
+        return self._bundle.cost.batch(wanted)
+
     def judge(
         self, pixels: NDArray[np.uint8], batch: int = 16, *, features: bool = False
     ) -> Judged:
-        """Score decoded pictures and decide on each; otherwise as :meth:`scores`.
-
-        With ``features``, what the last layer saw of each picture is kept as well.
-        """
+        """Score pictures and decide on each; ``features`` keeps what the last layer saw."""
         _check_batch(batch)
+        batch = self.batch_of(batch)
         outputs = dict.fromkeys((*self._judge.outputs, *(("features",) if features else ())))
         parts: list[Judged] = []
         rows: list[NDArray[np.float32]] = []

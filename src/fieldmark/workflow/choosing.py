@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from fieldmark.bundle import refuse_foreign
 from fieldmark.config import Settings
 from fieldmark.errors import LayerListError, UsageError
 from fieldmark.modalities.base import Fit, InputSpec
@@ -53,12 +54,16 @@ def network_named(text: str, *, size: int | None = None, n_classes: int = 2) -> 
         Code ``net-unknown``.
     LayerListError
         Code ``layer-list``.
+    BundleError
+        Code ``model-foreign``: the file is a model of another tool.
     """
     if text in CATALOGUE:
         return text, CATALOGUE[text].network(size=size, n_classes=n_classes)
     if _is_list(text):
         return "layers", _sized(parse(text), size)
     path = Path(text)
+    if len(text) < 1_000:
+        refuse_foreign(path)
     if len(text) < 1_000 and path.is_file() and path.stat().st_size < 1_000_000:
         return path.stem, _sized(parse(path.read_text(encoding="utf-8", errors="replace")), size)
     raise UsageError(

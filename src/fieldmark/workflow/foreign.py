@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from fieldmark.bundle import check_onnx
+from pathlib import Path
+
+from fieldmark.bundle import check_onnx, refuse_foreign
 from fieldmark.config import Settings
 from fieldmark.errors import BundleError
 from fieldmark.networks import foreign_file
-from fieldmark.networks.foreign import SCALINGS, ForeignBackbone, without_folder
+from fieldmark.networks.foreign import SCALINGS, ForeignBackbone, file_and_output, without_folder
 from fieldmark.networks.layers import Backbone, Network
 from fieldmark.training import backend
 from fieldmark.training.events import Fetching, Listener, silent
@@ -31,7 +33,7 @@ def foreign_of(
     UsageError
         Codes ``backbone-missing``, ``backbone-unsuited``, ``weights-missing``.
     BundleError
-        Codes ``backbone-damaged``, ``backbone-unsafe``, ``weights-damaged``.
+        Codes ``backbone-damaged``, ``backbone-unsafe``, ``weights-damaged``, ``model-foreign``.
     MissingExtra
         Code ``extra-missing``.
     """
@@ -42,6 +44,7 @@ def foreign_of(
     if item.source.startswith("keras:"):
         found = _from_keras(item, size, settings, listen)
     else:
+        refuse_foreign(Path(file_and_output(item.source)[0]), onnx=True)
         found = foreign_file.read(item, size)
     try:
         check_onnx(found.onnx)
