@@ -55,8 +55,9 @@ def test_a_finished_run_holds_what_the_documentation_says(world: World) -> None:
             told |= set(re.findall(r"`([\w.-]+)`", row.split(" | ")[0]))
     told = {name.replace("flowers-1", "shapes-1") for name in told}
     assert found - told == set()
-    # The learning rate was given here, and nothing was pretrained.
-    assert told - found == {"lr_find.csv", "lr_find.png", "head.csv"}
+    # The learning rate was given here, nothing was pretrained and nothing repeated.
+    solved = {"head.csv", "learning_curve.csv", "learning_curve.json"}
+    assert told - found == {"lr_find.csv", "lr_find.png", "repeats.csv", "repeats.json", *solved}
 
 
 def test_the_command_is_kept_as_it_was_typed(world: World) -> None:
@@ -257,6 +258,8 @@ class FakeRun:
 
         self._run = open_run(world.run)
         self.weak_spots = self._run.weak_spots
+        self.more_data = self._run.more_data
+        self.repeats = self._run.repeats
         self.report = self._run.report
         self.folder = self._run.folder
         self.bundle = self._run.bundle

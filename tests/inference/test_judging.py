@@ -78,7 +78,7 @@ def test_an_older_file_decides_nothing_and_says_so(held):
 
 def test_the_decisions_of_pictures_follow_from_logits_and_features(held, deciding, tiny):
     pixels = tiny.pixels(40)
-    found = deciding.judge(pixels, batch=7)
+    found = deciding.judge(pixels, batch=7, features=True)
     outputs = deciding.runtime.run(pixels, ("logits", "features"))
     known = Familiar(**held.unknown)
     np.testing.assert_allclose(

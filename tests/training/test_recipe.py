@@ -197,7 +197,7 @@ def test_recording_leaves_the_other_settings_alone() -> None:
 def test_every_setting_of_training_is_in_a_recipe_or_decides_one() -> None:
     names = {each.name for each in dataclasses.fields(TrainSettings)}
     taken = names & {each.name for each in dataclasses.fields(Recipe)}
-    assert names - taken == {"recipe", "time", "balance"}
+    assert names - taken == {"recipe", "time", "balance", "repeats"}
     assert taken == {*GIVEN, "sizes"}
 
 

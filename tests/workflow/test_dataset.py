@@ -229,7 +229,10 @@ def test_without_lists_preparing_is_hashing_and_assigning(tmp_path: Path) -> Non
     manifest = fm.load(files(tmp_path)).manifest
     found = dataset.prepared(manifest, Settings(), threads=1)
     drawn = dataset.assigned(dataset.hashed(manifest), Settings())
-    assert found.manifest == dataclasses.replace(drawn, audited=True)
+    seen = found.manifest.shapes
+    assert seen is not None
+    assert seen.n == len(manifest.examples)
+    assert found.manifest == dataclasses.replace(drawn, audited=True, shapes=seen)
     assert found.notes == ()
 
 

@@ -24,7 +24,7 @@ class Factorials:
 
     Examples
     --------
-    >>> round(Factorials(4).log[4], 6) == round(math.log(24), 6)
+    >>> round(float(Factorials(4).log[4]), 6) == round(math.log(24), 6)
     True
     """
 
