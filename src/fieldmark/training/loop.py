@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,9 +22,9 @@ from fieldmark.errors import TrainingDiverged
 from fieldmark.networks import keras_model, weights
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
-from fieldmark.training import backend, norms, schedule
+from fieldmark.training import backend, norms, probe, schedule
 from fieldmark.training.averaging import EVERY, WeightAverage
-from fieldmark.training.events import EpochDone, Listener, Progress, RateFound, Stopped
+from fieldmark.training.events import EpochDone, Listener, Progress, Stopped
 from fieldmark.training.fitted import (
     N_PROOF,
     N_SHOWN,
@@ -33,10 +33,9 @@ from fieldmark.training.fitted import (
     Start,
     StopSignal,
 )
-from fieldmark.training.recipe import RATE_BOUNDS, Recipe
+from fieldmark.training.judging import answer, finite, judged, targets
+from fieldmark.training.recipe import Recipe
 from fieldmark.training.step import compile_step
-
-RANGE_TEST_STEPS: Final = 100
 
 
 def fit(
@@ -106,32 +105,12 @@ class _Loop:
         self.train_step = compile_step(self.model, self.plan, self.recipe)
         self.draws = [(state, state.numpy().copy()) for state in _draw_states(self.model)]
         if self.recipe.lr is None or self.recipe.epochs is None:
-            step_s = self._range_test(RANGE_TEST_STEPS if self.recipe.lr is None else 20)
+            batches = self._endless(probe.n_steps(self.recipe), self.recipe.sizes)
+            found = probe.probed(self._train_on, batches, self.recipe, self.listen)
+            self.range_test, step_s = found
             self._reset(start)
             self._decide(step_s)
         self.average = WeightAverage(self.recipe.ema) if self.recipe.ema else None
-
-    def _range_test(self, n_steps: int) -> float:
-        """Train with growing rates, through all sizes; return the seconds a step takes."""
-        rates = schedule.range_test_rates(n_steps)
-        losses: list[float] = []
-        clock = [time.monotonic()]
-        spent: dict[int, list[float]] = {}
-        batches = self._endless(n_steps, self.recipe.sizes)
-        for rate, (pixels, labels) in zip(rates, batches, strict=False):
-            loss, _ = self._train_on(pixels, labels, rate)
-            clock.append(time.monotonic())
-            spent.setdefault(pixels.shape[1], []).append(clock[-1] - clock[-2])
-            losses.append(loss)
-            self.listen(Progress(stage="lr", done=len(losses), total=n_steps, loss=loss))
-            if not math.isfinite(loss) or (len(losses) > 10 and loss > 4 * min(losses)):
-                break
-        if self.recipe.lr is None:
-            low, high = RATE_BOUNDS[self.recipe.optimizer]
-            chosen = schedule.suggest(rates, losses, low=low, high=high)
-            self.range_test = RangeTest(tuple(rates[: len(losses)]), tuple(losses), chosen)
-            self.listen(RateFound(lr=chosen))
-        return schedule.step_seconds(spent, self.recipe.sizes)
 
     def _reset(self, start: Weights) -> None:
         keras_model.write_weights(self.model, self.plan, start)
@@ -152,8 +131,7 @@ class _Loop:
             larger = self.plan.input[0] ** 2 / pixels if pixels else 1.0
             epoch_s = step_s * (self._steps_per_epoch() + larger * n_valid / 3)
             left = (recipe.time_s or 0.0) - (time.monotonic() - self.started)
-            # Stopped by the clock, one cycle would never come down: some room is left.
-            recipe = replace(recipe, epochs=max(1, int(0.92 * left / max(epoch_s, 1e-6))))
+            recipe = replace(recipe, epochs=probe.epochs_within(left, epoch_s))
         self.recipe = recipe
 
     def _steps_per_epoch(self) -> int:
@@ -174,7 +152,7 @@ class _Loop:
             val_loss, val_accuracy = self._validate() if math.isfinite(loss) else (math.nan, 0.0)
             best = val_loss < self._best_loss()
             kept = self._kept() if best else {}
-            if not (math.isfinite(val_loss) and _finite(kept)):
+            if not (math.isfinite(val_loss) and finite(kept)):
                 stopped = self._diverged(epoch)
                 break
             now = time.monotonic()
@@ -201,7 +179,7 @@ class _Loop:
             # The rate has come down: the end is where one cycle is good, and no epoch is picked
             # by a validation part it then would have seen.
             last = self._kept()
-            if _finite(last):
+            if finite(last):
                 self.best, self.best_epoch = last, epochs
         ended = stopped or self._stopped("done", f"All {epochs} epochs are done.")
         self.listen(ended)
@@ -257,22 +235,14 @@ class _Loop:
     def _validate(self) -> tuple[float, float]:
         average = self.average.weights if self.average is not None else {}
         live = keras_model.read_weights(self.model, self.plan) if average else {}
-        if not (_finite(live) and _finite(average)):
+        if not (finite(live) and finite(average)):
             return math.nan, 0.0
         if average:
             keras_model.write_weights(self.model, self.plan, average)
-        loss, n_right, n = 0.0, 0, 0
-        for pixels, labels in self.valid.epoch(0):
-            logits = answer(self.model, pixels)
-            if not np.isfinite(logits).all():
-                loss, n = math.nan, 1
-                break
-            loss += float(losses(logits, labels, self.recipe.label_smoothing).sum())
-            n_right += int((logits.argmax(axis=1) == labels).sum())
-            n += len(labels)
+        found = judged(self.model, self.valid, self.recipe.label_smoothing)
         if average:
             keras_model.write_weights(self.model, self.plan, live)
-        return loss / n, n_right / n
+        return found
 
     def _settle_last(self) -> None:
         """Give the weights that training ends with their own averages, before they are judged."""
@@ -282,7 +252,7 @@ class _Loop:
 
     def _settled(self, found: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         averaged = self.average is not None and bool(self.average.weights)
-        if not (averaged or self.recipe.sizes) or not _finite(found):
+        if not (averaged or self.recipe.sizes) or not finite(found):
             return found  # batch normalisation's running averages are of these very weights
         looked = itertools.islice(self._endless(1, ()), norms.N_BATCHES)
         pixels = (pixels for pixels, _ in looked)
@@ -350,45 +320,7 @@ class _Loop:
         )
 
 
-def answers(plan: Plan, given: Weights, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what the Keras model with these weights answers: logits (n, n_classes)."""
-    return answer(keras_model.build(plan, given), pixels)
-
-
-def targets(labels: NDArray[np.int64], plan: Plan) -> NDArray[np.float32]:
-    """Return what the loss compares with: (n, 1) of 0 and 1 for a sigmoid, else one-hot rows."""
-    if plan.n_outputs == 1:
-        return labels.astype(np.float32)[:, None]
-    return np.eye(plan.n_classes, dtype=np.float32)[labels]
-
-
-def answer(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (n, n_classes) logits; a sigmoid's z becomes (-z/2, z/2), as in the ONNX graph."""
-    logits = np.asarray(model.predict_on_batch(pixels), np.float32)
-    return logits * np.array([-0.5, 0.5], np.float32) if logits.shape[1] == 1 else logits
-
-
-def losses(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], smoothing: float = 0.0
-) -> NDArray[np.float64]:
-    """Return the cross-entropy of each example, in nats: the loss that training lowers.
-
-    With smoothed labels, because an epoch judged by another loss than it was trained for would
-    look best long before it is.
-    """
-    z = logits.astype(np.float64)
-    z = z - z.max(axis=1, keepdims=True)
-    log_shares = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-    picked = log_shares[np.arange(len(labels)), labels]
-    return np.asarray(-(1 - smoothing) * picked - smoothing * log_shares.mean(axis=1))
-
-
 def _draw_states(model: keras.Model) -> list[Any]:
     """Return the variables from which DROPOUT draws: part of where a training starts."""
     dropouts = (layer for layer in model.layers if isinstance(layer, keras.layers.Dropout))
     return [layer.seed_generator.state for layer in dropouts if layer.rate > 0]
-
-
-def _finite(found: Weights) -> bool:
-    """Look at the weights themselves: a RELU turns NaN into 0, so the loss need not show it."""
-    return all(bool(np.isfinite(array).all()) for array in found.values())

@@ -151,9 +151,9 @@ def _proven(made: Plan, fitted: Fitted) -> Fitted:
     """Let the framework answer the pictures that the exported graph is held against."""
     if isinstance(fitted.recipe, HeadRecipe):
         return fitted
-    from fieldmark.training import loop
+    from fieldmark.training import judging
 
-    answers = loop.answers(made, fitted.weights, fitted.proof_pixels)
+    answers = judging.answers(made, fitted.weights, fitted.proof_pixels)
     return dataclasses.replace(fitted, proof_logits=answers)
 
 
