@@ -67,13 +67,9 @@ def create(parent: Path, name: str) -> RunFolder:
     RunFolder
         Freshly made; two processes never get the same one.
     """
-    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
-    # Bytes, not letters: a file system takes 255 of them, and files in the run repeat its name.
-    plain = plain.encode("utf-8")[:80].decode("utf-8", "ignore")
+    plain = _plain(name)
     parent.mkdir(parents=True, exist_ok=True)
-    pattern = re.compile(re.escape(plain) + r"-([0-9]+)")
-    taken = [int(m.group(1)) for each in parent.iterdir() if (m := pattern.fullmatch(each.name))]
-    number = max(taken, default=0) + 1
+    number = max((each for each, _ in _numbered(parent, plain)), default=0) + 1
     while True:
         path = parent / f"{plain}-{number}"
         try:
@@ -81,8 +77,34 @@ def create(parent: Path, name: str) -> RunFolder:
         except FileExistsError:
             number += 1
             continue
-        write_whole(parent / f"{LATEST}.txt", path.name + "\n")
-        return RunFolder(path)
+        made = RunFolder(path)
+        name_latest(made)
+        return made
+
+
+def name_latest(run: RunFolder) -> None:
+    """Let ``latest`` mean this run."""
+    write_whole(run.path.parent / f"{LATEST}.txt", run.name + "\n")
+
+
+def siblings(parent: Path, name: str) -> list[RunFolder]:
+    """List the runs of a name, without their number, by number: the newest first."""
+    if not parent.is_dir():
+        return []
+    found = sorted(_numbered(parent, _plain(name)), reverse=True)
+    return [RunFolder(path) for _, path in found if path.is_dir()]
+
+
+def _plain(name: str) -> str:
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
+    # Bytes, not letters: a file system takes 255 of them, and files in the run repeat its name.
+    return plain.encode("utf-8")[:80].decode("utf-8", "ignore")
+
+
+def _numbered(parent: Path, plain: str) -> list[tuple[int, Path]]:
+    pattern = re.compile(re.escape(plain) + r"-([0-9]+)")
+    matches = ((pattern.fullmatch(each.name), each) for each in parent.iterdir())
+    return [(int(match.group(1)), each) for match, each in matches if match]
 
 
 def find(thing: str | Path, parent: Path) -> Path:

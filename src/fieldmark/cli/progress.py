@@ -20,6 +20,7 @@ from fieldmark.training.events import (
     Planned,
     Progress,
     RateFound,
+    Resumed,
     RunStarted,
     Stopped,
     StopRequested,
@@ -89,7 +90,7 @@ class TrainingScreen:
         match event:
             case RunStarted():
                 return [f"Run {shown(event.run)}"]
-            case Noted():
+            case Noted() | Resumed():
                 return [shown(event.text)]
             case DataChecked():
                 return _data_lines(event)

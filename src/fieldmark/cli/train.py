@@ -24,6 +24,8 @@ from fieldmark.cli.screen import Screen, screen
 
 if TYPE_CHECKING:
     from fieldmark.config import Settings
+    from fieldmark.workflow.continuing import Unfinished
+    from fieldmark.workflow.run import Run
 
 AUTO = "auto"
 
@@ -91,6 +93,12 @@ def train(
     out: Annotated[
         str, typer.Option("--out", "-o", help="Folder of the runs.", metavar="FOLDER")
     ] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an unfinished run: FOLDER may name it.")
+    ] = False,
+    resume_anyway: Annotated[
+        bool, typer.Option("--resume-anyway", help="On another computer or version too.")
+    ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no decoded pictures.")] = False,
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="Let Keras fetch a backbone's weights.")
@@ -105,6 +113,9 @@ def train(
 
     The test part is read once, after every choice has been made. Ctrl-C ends the epoch, keeps the
     best one and measures it; Ctrl-C again quits at once.
+
+    A run that was killed goes on when the same command is given again, or with --resume [RUN], and
+    ends with the same bytes. --epochs 40 --resume plans the rest anew.
 
     Without --net, a head is solved on the features of a pretrained backbone: seconds, and no
     training backend. --fine-tune trains its last blocks too.
@@ -156,8 +167,11 @@ def train(
             "allow_network": allow_network or None,
         },
     }
-    settings = _settings(preset, config, tables)
     shown = screen().settle(as_json=json_, quiet=quiet)
+    kept = _unfinished(folder, out) if resume or resume_anyway else None
+    settings = _settings(preset, config, tables, kept)
+    if kept is not None:
+        return _resumed(shown, kept, net or AUTO, settings, anyway=resume_anyway)
     return _trained(shown, folder or settings.data.folder, net or AUTO, settings)
 
 
@@ -168,10 +182,29 @@ def _trained(shown: Screen, folder: str, net: str, settings: Settings) -> int:
 
     if not folder:
         raise UsageError("No data folder is given.", code="usage", hint="fieldmark train FOLDER")
-    watcher = TrainingScreen(shown)
     command = shlex.join(["fieldmark", *sys.argv[1:]])
-    with watcher:
+    with TrainingScreen(shown) as watcher:
         run = train_workflow(folder, net, settings=settings, listen=watcher, command=command)
+    return _printed(shown, run, watcher)
+
+
+def _unfinished(thing: str, out: str) -> Unfinished:
+    from fieldmark.config import RunSettings
+    from fieldmark.workflow.continuing import unfinished
+
+    return unfinished(thing, Path(out or RunSettings().out))
+
+
+def _resumed(shown: Screen, kept: Unfinished, net: str, settings: Settings, *, anyway: bool) -> int:
+    """Go on and print; return the exit status."""
+    from fieldmark.workflow.training import resume
+
+    with TrainingScreen(shown) as watcher:
+        run = resume(kept, net, settings=settings, anyway=anyway, listen=watcher)
+    return _printed(shown, run, watcher)
+
+
+def _printed(shown: Screen, run: Run, watcher: TrainingScreen) -> int:
     if not shown.as_json:
         shown.results(run.report.lines(shown.width))
         shown.result("")
@@ -181,11 +214,15 @@ def _trained(shown: Screen, folder: str, net: str, settings: Settings) -> int:
     return 130 if watcher.interrupted else 0
 
 
-def _settings(preset: str, config: str, tables: dict[str, dict[str, Any]]) -> Settings:
-    """Lay the preset, the file and the options over each other: the later one wins."""
+def _settings(
+    preset: str, config: str, tables: dict[str, dict[str, Any]], kept: Unfinished | None = None
+) -> Settings:
+    """Lay an unfinished run's, the preset, the file and the options over each other, in turn."""
     from fieldmark import config as configs
 
-    settings = configs.preset(preset) if preset else configs.Settings()
+    settings = kept.settings if kept is not None else configs.Settings()
+    if preset:
+        settings = configs.preset(preset, settings)
     if config:
         settings = configs.read(Path(config), settings)
     for table, values in tables.items():

@@ -21,8 +21,8 @@ PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
 What two cores make of the minutes is measured in ``docs/decisions/003-tuned-recipe.md``."""
 
 
-def preset(name: str) -> Settings:
-    """Return the settings of a preset, to be changed further.
+def preset(name: str, base: Settings | None = None) -> Settings:
+    """Return ``base`` (default: the defaults) with a preset on top, to be changed further.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def preset(name: str) -> Settings:
             where="--preset",
             hint=f"choose one of: {', '.join(PRESETS)}",
         )
-    return from_tables(PRESETS[name], Settings())
+    return from_tables(PRESETS[name], base or Settings())
 
 
 def read(path: Path, base: Settings | None = None) -> Settings:

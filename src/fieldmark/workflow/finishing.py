@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from fieldmark import bundle as bundles
 from fieldmark import runs
+from fieldmark.atomic import give_name
 from fieldmark.config import Settings, to_toml
 from fieldmark.data.cache import Decoded
 from fieldmark.data.grouping import unit_numbers
@@ -79,7 +79,9 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     if session.settings.run.int8:
         int8, verdict = checked_int8(session, trained.decoded, exported.onnx)
     rules = _rules(session, trained, exported.onnx)
-    made = _Made(session.settings, trained, exported, int8, verdict, rules, command)
+    made = _Made(
+        session.settings, trained, exported, int8, verdict, rules, command, session.created
+    )
     folder, facts = trained.folder, made.facts
     unnamed = folder.path / ".measured.fieldmark"
     made.write_bundle({}, "", unnamed)
@@ -94,7 +96,9 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
         seconds=session.spent_s(),
     )
     folder.write("log.jsonl", artefacts.log_lines([*session.log, finished]))
-    unnamed.replace(folder.bundle)
+    give_name(unnamed, folder.bundle)
+    if session.held is not None:
+        session.held.finished()
     session.listen(finished)
     return Run(folder.path)
 
@@ -121,7 +125,7 @@ class _Made:
     verdict: Gate | None
     rules: Rules
     command: str
-    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    created: str
 
     @property
     def manifest(self) -> Manifest:

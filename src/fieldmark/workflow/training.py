@@ -11,6 +11,7 @@ from fieldmark.errors import UsageError
 from fieldmark.training import backend
 from fieldmark.training.events import Listener, Noted, silent
 from fieldmark.workflow.choosing import choose, starts_pretrained
+from fieldmark.workflow.continuing import Unfinished
 from fieldmark.workflow.dataset import Dataset, cores, load, prepared
 from fieldmark.workflow.finishing import finish
 from fieldmark.workflow.network import Net
@@ -78,11 +79,57 @@ def train(
     return _run(dataset, asked, listen, command)
 
 
-def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -> Run:
+def resume(
+    kept: Unfinished,
+    net: str = "auto",
+    *,
+    settings: Settings,
+    anyway: bool = False,
+    listen: Listener = silent,
+) -> Run:
+    """Go on with a run that was begun and not finished.
+
+    Parameters
+    ----------
+    kept : Unfinished
+        Of :func:`fieldmark.workflow.continuing.unfinished`.
+    net : str, default="auto"
+        As for :func:`train`; ``auto``: its own.
+    settings : Settings
+        Its own; other epochs or another time may be asked.
+    anyway : bool, default=False
+        Go on under other conditions too, though the weights then come out otherwise.
+    listen : callable, optional
+
+    Raises
+    ------
+    UsageError
+        Codes ``resume-differs``, ``resume-environment``, ``run-busy``.
+    FieldmarkError
+        As :func:`train`.
+    """
+    asked = settings if net == "auto" else settings.changed("net", _net_setting(net))
+    dataset = _loaded(asked.data.folder, asked)
+    source = dataclasses.asdict(dataset.source) | {"fit": asked.data.fit}
+    asked = asked.changed("data", source)
+    return _run(dataset, asked, listen, kept.record.command, kept, anyway=anyway)
+
+
+def _run(
+    dataset: Dataset,
+    settings: Settings,
+    listen: Listener,
+    command: str,
+    kept: Unfinished | None = None,
+    *,
+    anyway: bool = False,
+) -> Run:
     train = settings.train
     threads = cores() if train.threads == "auto" else train.threads
     name = settings.run.name or dataset.manifest.root.resolve().name or "run"
-    session = Session(settings, name, threads, listen)
+    session = Session(settings, name, threads, listen, command=command)
+    if kept is not None:
+        session.wanted, session.anyway = kept, anyway
     if not starts_pretrained(settings) or settings.head.fine_tune in ("blocks", "all"):
         backend.chosen()  # a missing extra is said before any work is done
     found = prepared(dataset.manifest, settings, threads=threads, listen=session.listen)
@@ -106,7 +153,12 @@ def _run(dataset: Dataset, settings: Settings, listen: Listener, command: str) -
     if choice.plan.backbone is not None:
         _check_used(settings)
     way = from_scratch if choice.plan.backbone is None else from_backbone
-    return finish(session, way(session, manifest, choice), command)
+    try:
+        trained = way(session, manifest, choice)
+        return finish(session, trained, session.command)
+    finally:
+        if session.held is not None:
+            session.held.lock.release()
 
 
 _OF_GRADIENTS: Final = (
