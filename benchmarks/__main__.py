@@ -18,6 +18,7 @@ from benchmarks import (
     features,
     folds,
     head,
+    kills,
     lean_install,
     learning_curve,
     loss_curve,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "learning_curve": learning_curve.run,
     "folds": folds.run,
     "coverage": coverage.run,
+    "kills": kills.run,
     "transfer": transfer.run,
     "lean_install": lean_install.run,
 }
