@@ -4,12 +4,14 @@ Each run is started by the real command, stopped at a random moment, looked at f
 with SIGKILL and started again by the same command, until it has been killed so many times; then it
 may finish. Its model file is compared with that of a twin that nobody disturbed, byte for byte.
 
-Half of the moments are drawn from the twin's whole time; the others aim at what takes little of it:
-a random while after a checkpoint, the run folder or the first of its last files appears.
+A fifth of the moments are drawn from the clock; the others aim at what takes little of the time: a
+random while after something was said, or after a checkpoint, the model file or the first of the
+other files of the run appears, finished or half written.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -35,7 +37,7 @@ NETS: Final[dict[str, tuple[str, ...]]] = {
 }
 KILLS: Final = 7
 """Of each network, for each repeat."""
-A_RUN: Final = 9
+A_RUN: Final = 12
 """Kills of one run, before it may finish."""
 N_EACH: Final = 60
 MOMENTS: Final = (
@@ -146,26 +148,46 @@ class Training:
             )
 
     def _moment(self, whole_s: float) -> Callable[[float], bool]:
-        """Draw a moment: of the clock, or a while after a file is seen that was not there yet."""
-        after_s = self.draw.uniform(0, whole_s)
-        pattern = self.draw.choice(("", "", *_SIGNS))
-        if not pattern:
+        """Draw a moment: of the clock, or a while after something was said or written."""
+        if self.draw.random() < 0.2:
+            after_s = self.draw.uniform(0, 0.5 * whole_s)
             return lambda spent_s: spent_s >= after_s
-        before = set(self.room.glob(pattern))
-        while_s = self.draw.uniform(0, 0.05 * whole_s)
+        extracted = any(self.room.glob("cache/features/*/*"))
+        sign = self.draw.choice(_SIGNS[self._solved]) if extracted or not self._solved else _LOOKED
+        before = self._there(sign)
+        while_s = self.draw.uniform(0, 0.04 * whole_s)
         seen: list[float] = []
 
         def waited(spent_s: float) -> bool:
-            if not seen and set(self.room.glob(pattern)) - before:
+            if not seen and self._there(sign) - before:
                 seen.append(spent_s)
             return bool(seen) and spent_s - seen[0] >= while_s
 
         return waited
 
+    @property
+    def _solved(self) -> bool:
+        return "features" in self.arguments
+
+    def _there(self, sign: str) -> set[tuple[str, int]]:
+        """Return the files of a pattern, each as it is now; or whether an event was told."""
+        if "/" not in sign:
+            return {(sign, 0)} if sign in self._told() else set()
+        found = set()
+        for path in self.room.glob(sign):
+            with contextlib.suppress(OSError):
+                found.add((str(path), path.stat().st_ino))
+        return found
+
+    def _told(self) -> list[str]:
+        with contextlib.suppress(OSError):
+            said = (self.room / "out").read_text(encoding="utf-8", errors="replace")
+            return [event for event in _EVENTS if f'"event": "{event}"' in said]
+        return []
+
     def _seen(self) -> str:
         """Tell from outside what a stopped process was doing."""
-        said = (self.room / "out").read_text(encoding="utf-8", errors="replace")
-        told = [event for event in _EVENTS if f'"event": "{event}"' in said]
+        told = self._told()
         if any(self.room.glob("runs/*/[!.]*.fieldmark")):
             return ""
         if any(self.room.glob("runs/*/checkpoint/.fieldmark-*.part")):
@@ -173,8 +195,8 @@ class Training:
         if any(self.room.glob("runs/*/.measured.fieldmark")):
             return "measuring, bundle, documents"
         if not told:
-            decoding = not any(self.room.glob("cache/features")) or "--recipe" in self.arguments
-            return "start, scan, audit, decoding" if decoding else "features"
+            extracting = self._solved and self._there(_LOOKED) and not self._there(_EXTRACTED)
+            return "features" if extracting else "start, scan, audit, decoding"
         return _EVENTS[told[-1]]
 
 
@@ -187,14 +209,22 @@ _EVENTS: Final = {
     "early_stop": "solving, export, thresholds",
 }
 """The last of these that was said -> what follows it."""
-_SIGNS: Final = (
-    "runs/*/checkpoint/run.json",
-    "runs/*/checkpoint/.fieldmark-*.part",
-    "runs/*/checkpoint/*.safetensors",
-    "cache/features/*",
-    "runs/*/.measured.fieldmark",
-    "runs/*/looks.jsonl",
-)
+_LOOKED: Final = "cache/looks/*/*.json"
+_EXTRACTED: Final = "cache/features/*/*.json"
+_SIGNS: Final = {
+    False: (
+        "planned",
+        "runs/*/checkpoint/.fieldmark-*.part",
+        "runs/*/checkpoint/.fieldmark-*.part",
+        "runs/*/checkpoint/*.safetensors",
+        "runs/*/checkpoint/*.safetensors",
+        "early_stop",
+        "runs/*/.measured.fieldmark",
+        "runs/*/looks.jsonl",
+    ),
+    True: ("run_started", "early_stop", "runs/*/.measured.fieldmark", "runs/*/looks.jsonl"),
+}
+"""Whether the head is solved -> what is waited for: an event, or a file that is not there yet."""
 
 
 def _lines(records: dict[str, list[Record]]) -> list[str]:

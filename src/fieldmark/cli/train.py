@@ -25,7 +25,6 @@ from fieldmark.cli.screen import Screen, screen
 if TYPE_CHECKING:
     from fieldmark.config import Settings
     from fieldmark.workflow.continuing import Unfinished
-    from fieldmark.workflow.run import Run
 
 AUTO = "auto"
 
@@ -170,41 +169,31 @@ def train(
     shown = screen().settle(as_json=json_, quiet=quiet)
     kept = _unfinished(folder, out) if resume or resume_anyway else None
     settings = _settings(preset, config, tables, kept)
-    if kept is not None:
-        return _resumed(shown, kept, net or AUTO, settings, anyway=resume_anyway)
-    return _trained(shown, folder or settings.data.folder, net or AUTO, settings)
+    given = (folder or settings.data.folder, net or AUTO)
+    return _trained(shown, given, settings, kept, anyway=resume_anyway)
 
 
-def _trained(shown: Screen, folder: str, net: str, settings: Settings) -> int:
-    """Train and print; return the exit status."""
+def _trained(
+    shown: Screen,
+    given: tuple[str, str],
+    settings: Settings,
+    kept: Unfinished | None,
+    *,
+    anyway: bool,
+) -> int:
+    """Train a network on a folder, or go on with a run, and print; return the exit status."""
     from fieldmark.errors import UsageError
-    from fieldmark.workflow.training import train as train_workflow
+    from fieldmark.workflow import training
 
+    folder, net = given
     if not folder:
         raise UsageError("No data folder is given.", code="usage", hint="fieldmark train FOLDER")
-    command = shlex.join(["fieldmark", *sys.argv[1:]])
     with TrainingScreen(shown) as watcher:
-        run = train_workflow(folder, net, settings=settings, listen=watcher, command=command)
-    return _printed(shown, run, watcher)
-
-
-def _unfinished(thing: str, out: str) -> Unfinished:
-    from fieldmark.config import RunSettings
-    from fieldmark.workflow.continuing import unfinished
-
-    return unfinished(thing, Path(out or RunSettings().out))
-
-
-def _resumed(shown: Screen, kept: Unfinished, net: str, settings: Settings, *, anyway: bool) -> int:
-    """Go on and print; return the exit status."""
-    from fieldmark.workflow.training import resume
-
-    with TrainingScreen(shown) as watcher:
-        run = resume(kept, net, settings=settings, anyway=anyway, listen=watcher)
-    return _printed(shown, run, watcher)
-
-
-def _printed(shown: Screen, run: Run, watcher: TrainingScreen) -> int:
+        if kept is not None:
+            run = training.resume(kept, net, settings=settings, anyway=anyway, listen=watcher)
+        else:
+            command = shlex.join(["fieldmark", *sys.argv[1:]])
+            run = training.train(folder, net, settings=settings, listen=watcher, command=command)
     if not shown.as_json:
         shown.results(run.report.lines(shown.width))
         shown.result("")
@@ -212,6 +201,14 @@ def _printed(shown: Screen, run: Run, watcher: TrainingScreen) -> int:
             shown.result(str(path))
         shown.next("fieldmark predict latest PICTURES", "fieldmark evaluate latest OTHER_FOLDER")
     return 130 if watcher.interrupted else 0
+
+
+def _unfinished(thing: str, out: str) -> Unfinished:
+    """Find the run to go on with: where FOLDER would stand, its name may."""
+    from fieldmark.config import RunSettings
+    from fieldmark.workflow.continuing import unfinished
+
+    return unfinished(thing, Path(out or RunSettings().out))
 
 
 def _settings(

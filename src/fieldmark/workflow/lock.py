@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import IO
 
 
 class Lock:
@@ -25,18 +25,18 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: IO[bytes] | None = None
+        self._file: int | None = None
 
     def take(self) -> bool:
         """Whether the lock could be taken; where it cannot even be made, nobody else holds it."""
         try:
-            file = self._path.open("ab")
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError:
             return True
         try:
             _lock(file)
         except OSError:
-            file.close()
+            os.close(file)
             return False
         self._file = file
         return True
@@ -44,16 +44,15 @@ class Lock:
     def release(self) -> None:
         """Let go of it; harmless when it was not taken."""
         if self._file is not None:
-            self._file.close()
+            os.close(self._file)
             self._file = None
 
 
-def _lock(file: IO[bytes]) -> None:
+def _lock(file: int) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(0)
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
     else:
         import fcntl
 
