@@ -154,6 +154,7 @@ class Training:
             return lambda spent_s: spent_s >= after_s
         extracted = any(self.room.glob("cache/features/*/*"))
         sign = self.draw.choice(_SIGNS[self._solved]) if extracted or not self._solved else _LOOKED
+        (self.room / "out").unlink(missing_ok=True)  # what the process before this one has said
         before = self._there(sign)
         while_s = self.draw.uniform(0, 0.04 * whole_s)
         seen: list[float] = []

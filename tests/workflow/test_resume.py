@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fieldmark as fm
 from fieldmark import config
+from fieldmark.training.events import EpochDone, Evaluated, Event, FineTuned, Noted, Progress
+from fieldmark.workflow.continuing import unfinished
+from fieldmark.workflow.training import resume
 from tests.pictures import write_shapes
 from tests.workflow.conftest import LAYERS
 from tests.workflow.killing import NOON, Command
 
 on_unix = pytest.mark.skipif(os.name == "nt", reason="no SIGKILL can be sent to a process there")
-pytestmark = on_unix
 
 EACH_STEP = "[run]\ncheckpoint_s = 0\n"
 
@@ -56,6 +60,7 @@ def undisturbed(
     return fm.train(pictures, net, settings=given).bundle.read_bytes()
 
 
+@on_unix
 def test_a_training_killed_three_times_ends_with_the_same_file(
     pictures: Path, each_step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +85,7 @@ def test_a_training_killed_three_times_ends_with_the_same_file(
     assert looks(victim) == 1
 
 
+@on_unix
 def test_a_solved_head_that_was_killed_ends_with_the_same_file(
     pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +99,7 @@ def test_a_solved_head_that_was_killed_ends_with_the_same_file(
     assert looks(victim) == 1
 
 
+@on_unix
 def test_sigterm_ends_after_the_step_and_resume_goes_on_longer(
     pictures: Path, tmp_path: Path
 ) -> None:
@@ -111,3 +118,94 @@ def test_sigterm_ends_after_the_step_and_resume_goes_on_longer(
     log = (tmp_path / "runs" / "shapes-1" / "log.jsonl").read_text().splitlines()
     epochs = [json.loads(line)["epoch"] for line in log if '"event": "epoch"' in line]
     assert epochs == list(range(1, 13))
+
+
+# --- in one process: a listener that raises is a kill with a traceback
+
+
+class Killed(Exception):
+    """What a listener raises."""
+
+
+def killed_at(
+    pictures: Path, settings: fm.Settings, net: str, moment: Callable[[Event], bool]
+) -> None:
+    def act(event: Event) -> None:
+        if moment(event):
+            raise Killed
+
+    with pytest.raises(Killed, match=""):
+        fm.train(pictures, net, settings=settings, listen=act)
+
+
+def quick(out: Path, **train: Any) -> fm.Settings:
+    each_step = fm.Settings().changed("run", {"checkpoint_s": 0.0, "out": str(out)})
+    return each_step.changed("train", {"lr": 0.01} | train)
+
+
+def test_both_steps_of_fine_tuning_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the last blocks, in all layers, and between; never worse than the start is kept."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", NOON)
+    few = write_shapes(tmp_path / "few", 10, shapes=("circle", "square"))
+    net = "INPUT 32x32x3 -> BACKBONE efficientnet-lite0 -> FC"
+
+    def settings(out: str) -> fm.Settings:
+        tuned = {"copies": 0, "folds": 2, "fine_tune": "all"}
+        return quick(tmp_path / out, epochs=2, batch=8, lr=0.001).changed("head", tuned)
+
+    twin = fm.train(few, net, settings=settings("twin"))
+    heard: list[Event] = []
+
+    def steps(n: int) -> Callable[[Event], bool]:
+        heard.clear()
+
+        def moment(event: Event) -> bool:
+            heard.append(event)
+            return len([e for e in heard if isinstance(e, Progress) and e.stage == "epoch"]) == n
+
+        return moment
+
+    killed_at(few, settings("victim"), net, steps(2))
+    killed_at(few, settings("victim"), net, lambda event: isinstance(event, FineTuned))
+    killed_at(few, settings("victim"), net, steps(2))
+    assert [event.what for event in heard if isinstance(event, FineTuned)] == ["blocks"]
+    victim = fm.train(few, net, settings=settings("victim"), listen=heard.append)
+    assert victim.name == "few-1"
+    assert victim.bundle.read_bytes() == twin.bundle.read_bytes()
+
+
+def test_figures_that_were_there_before_more_epochs_are_a_look_of_their_own(
+    pictures: Path, tmp_path: Path
+) -> None:
+    killed_at(pictures, quick(tmp_path, epochs=1), LAYERS, lambda e: isinstance(e, Evaluated))
+    kept = unfinished("", tmp_path)
+    n_looks = len((kept.folder.path / "looks.jsonl").read_text().splitlines())
+    longer = kept.settings.changed("train", {"epochs": 2})
+    run = resume(kept, settings=longer)
+    assert n_looks == 1
+    assert len((run.folder / "looks.jsonl").read_text().splitlines()) == 2
+
+
+def test_what_was_refused_is_refused_before_anything_is_trained(
+    pictures: Path, tmp_path: Path
+) -> None:
+    first = quick(tmp_path, epochs=1)
+    killed_at(pictures, first, LAYERS, lambda event: isinstance(event, EpochDone))
+    kept = unfinished("", tmp_path)
+    with pytest.raises(fm.UsageError, match="something else") as caught:
+        resume(kept, settings=kept.settings.changed("train", {"lr": 0.1}))
+    assert "[train] lr was 0.01, now 0.1" in caught.value.where
+    with pytest.raises(fm.UsageError, match="something else"):
+        resume(kept, "small", settings=kept.settings)
+
+
+def test_a_training_that_failed_lets_go_of_its_folder(pictures: Path, tmp_path: Path) -> None:
+    """The same command again in the same process: a notebook whose cell was interrupted."""
+    asked = quick(tmp_path, epochs=2)
+    killed_at(pictures, asked, LAYERS, lambda event: isinstance(event, EpochDone))
+    heard: list[Event] = []
+    run = fm.train(pictures, LAYERS, settings=asked, listen=heard.append)
+    assert run.name == "shapes-1"
+    assert [event.code for event in heard if isinstance(event, Noted)][:1] == ["continued"]
+    assert len(run.history) == 2
+    assert not (run.folder / "checkpoint").exists()

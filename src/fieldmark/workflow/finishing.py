@@ -86,9 +86,10 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     unnamed = folder.path / ".measured.fieldmark"
     made.write_bundle({}, "", unnamed)
     report, scores = made.measured(unnamed)
-    session.listen(events.Evaluated(report=report.to_dict()))
     model_id = made.write_bundle(report.to_dict(), documents.card(facts, report), unnamed)
     artefacts.write_all(facts, report, scores, model_id=model_id)
+    # Told once the look is written down, so that nobody sees a figure that is not counted.
+    session.listen(events.Evaluated(report=report.to_dict()))
     finished = events.RunFinished(
         folder=str(folder.path),
         bundle=str(folder.bundle),
