@@ -6,13 +6,16 @@ once it holds its bundle. Nothing here knows what the files mean.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fieldmark.atomic import write_whole
+from fieldmark.atomic import give_name, write_whole
 from fieldmark.errors import UsageError
 
 LATEST: Final = "latest"
@@ -51,7 +54,7 @@ class RunFolder:
         return self.write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def create(parent: Path, name: str) -> RunFolder:
+def create(parent: Path, name: str, fill: Callable[[RunFolder], None] | None = None) -> RunFolder:
     """Make the next numbered folder and name it the latest.
 
     Parameters
@@ -62,6 +65,9 @@ def create(parent: Path, name: str) -> RunFolder:
         Usually the data folder's name; anything but letters, digits, ``.``, ``_`` and ``-``
         becomes ``-``, and what is beyond 80 bytes is cut off.
 
+    fill : callable, optional
+        Called with the folder before it has its name, to write what it must never be without.
+
     Returns
     -------
     RunFolder
@@ -70,16 +76,32 @@ def create(parent: Path, name: str) -> RunFolder:
     plain = _plain(name)
     parent.mkdir(parents=True, exist_ok=True)
     number = max((each for each, _ in _numbered(parent, plain)), default=0) + 1
-    while True:
-        path = parent / f"{plain}-{number}"
-        try:
+    room = None
+    if fill is not None:
+        room = parent / f".fieldmark-{secrets.token_hex(8)}.part"
+        room.mkdir()
+        fill(RunFolder(room))
+    while not _made(parent / f"{plain}-{number}", room):
+        number += 1
+    made = RunFolder(parent / f"{plain}-{number}")
+    name_latest(made)
+    return made
+
+
+def _made(path: Path, room: Path | None) -> bool:
+    """Make an empty folder, or give a filled one its name; False: the name is taken."""
+    try:
+        if room is None:
             path.mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        made = RunFolder(path)
-        name_latest(made)
-        return made
+        elif path.exists():  # an empty folder would be replaced
+            return False
+        else:
+            give_name(room, path)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
 
 
 def name_latest(run: RunFolder) -> None:

@@ -134,7 +134,7 @@ def killed_at(
         if moment(event):
             raise Killed
 
-    with pytest.raises(Killed, match=""):
+    with pytest.raises(Killed, match=r"^$"):
         fm.train(pictures, net, settings=settings, listen=act)
 
 

@@ -135,7 +135,7 @@ def begin(asked: Asked, manifest: Manifest, listen: Listener) -> Held:
             f"{kept.folder.name} --resume-anyway"
         )
         listen(Noted(code="resume-environment", text=text))
-    return _new(runs.create(out, asked.name), record)
+    return _new(out, asked.name, record)
 
 
 def unfinished(thing: str, out: Path) -> Unfinished:
@@ -232,12 +232,16 @@ def _taken(kept: Unfinished) -> Held | None:
     return Held(kept.folder, kept.record, lock, note)
 
 
-def _new(folder: RunFolder, record: Record) -> Held:
-    (folder.path / FOLDER).mkdir()
-    lock = Lock(folder.path / FOLDER / "lock")
-    lock.take()
-    folder.write_json(RECORD, {"format": FORMAT, **dataclasses.asdict(record)})
-    return Held(folder, record, lock)
+def _new(out: Path, name: str, record: Record) -> Held:
+    """Make a run folder that is held, and says what it is, from the moment it has its name."""
+    locks: list[Lock] = []
+
+    def fill(folder: RunFolder) -> None:
+        folder.write_json(RECORD, {"format": FORMAT, **dataclasses.asdict(record)})
+        locks.append(Lock(folder.path / FOLDER / "lock"))
+        locks[0].take()
+
+    return Held(runs.create(out, name, fill), record, locks[0])
 
 
 def _read(run: RunFolder) -> Unfinished | None:
