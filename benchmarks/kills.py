@@ -152,8 +152,9 @@ class Training:
         if self.draw.random() < 0.2:
             after_s = self.draw.uniform(0, 0.5 * whole_s)
             return lambda spent_s: spent_s >= after_s
-        extracted = any(self.room.glob("cache/features/*/*"))
-        sign = self.draw.choice(_SIGNS[self._solved]) if extracted or not self._solved else _LOOKED
+        sign = self.draw.choice(_SIGNS[self._solved])
+        if self._solved and not self._there(_LOOKED):
+            sign = _LOOKED  # features are extracted once, and next
         (self.room / "out").unlink(missing_ok=True)  # what the process before this one has said
         before = self._there(sign)
         while_s = self.draw.uniform(0, 0.04 * whole_s)

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as arrays_of
 
 from fieldmark.errors import Terminated, UsageError
 from fieldmark.modalities.augment import AUGMENTATIONS
-from fieldmark.training import checkpoint
+from fieldmark.training import checkpoint, loop
 from fieldmark.training.checkpoint import Checkpoints, State, packed, unpacked
 from fieldmark.training.events import EpochDone, Event, Noted, Progress, Resumed, Stopped
 from fieldmark.training.fitted import Fitted, Start
@@ -424,6 +424,27 @@ def test_a_training_that_had_ended_only_finishes(tmp_path: Path) -> None:
     assert "done again" in next(e.text for e in ear.events if isinstance(e, Resumed))
 
 
+@pytest.mark.parametrize(("requested", "n_kept"), [(False, 0), (True, 1)])
+def test_a_short_training_is_kept_only_where_it_would_not_be_repeated(
+    tmp_path: Path, requested: bool, n_kept: int
+) -> None:
+    """Writing its end would cost it more than 2 %."""
+    kept = Checkpoints(tmp_path, "scratch", every_s=1e9)
+    fit(Start(tiny(), checkpoints=kept), PLAIN, data_for(PLAIN), stop=Stop(requested))
+    assert len(files(tmp_path)) == n_kept
+
+
+def test_the_end_of_a_long_training_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "WORTH_KEEPING_S", 0)
+    kept = Checkpoints(tmp_path, "scratch", every_s=1e9)
+    twin = fit(Start(tiny(), checkpoints=kept), PLAIN, data_for(PLAIN))
+    state = kept.newest()
+    assert state is not None
+    assert state.stopped == twin.stopped
+
+
 def test_a_request_to_stop_is_not_forgotten(tmp_path: Path) -> None:
     """Ctrl-C, then a kill while the best epoch is measured: it does not train on."""
     made, data, album = tiny(), data_for(PLAIN), Album(tmp_path)
@@ -495,11 +516,11 @@ def test_a_checkpoint_that_cannot_be_written_does_not_end_the_training(
 
     monkeypatch.setattr(checkpoint, "write_whole", full)
     made, data, ear = tiny(), data_for(PLAIN), Ear()
-    kept = Checkpoints(tmp_path, "scratch", every_s=1e9)
+    kept = Checkpoints(tmp_path, "scratch", every_s=0)
     fitted = fit(Start(made, checkpoints=kept), PLAIN, data, ear=ear)
     assert fitted.stopped.reason == "done"
     notes = [event for event in ear.events if isinstance(event, Noted)]
-    assert [note.code for note in notes] == ["checkpoint-not-written"]
+    assert [note.code for note in notes] == ["checkpoint-not-written"], "once, not at every step"
     assert "No space left on device" in notes[0].text
 
 

@@ -150,6 +150,7 @@ class Checkpoints:
         self.every_s = every_s
         self.damaged: list[str] = []
         """Names of files that :meth:`newest` could not use."""
+        self._failed = False
         self._due = time.monotonic() + every_s
         self._number = max((number for number, _, _ in self._files()), default=0)
 
@@ -157,6 +158,23 @@ class Checkpoints:
     def due(self) -> bool:
         """Whether it is time for the next."""
         return time.monotonic() >= self._due
+
+    def attempt(self, state: State) -> str:
+        """Write if it is possible; training goes on in any case, and tries again later.
+
+        Returns
+        -------
+        str
+            What to say the first time it is not; else empty.
+        """
+        try:
+            self.write(state)
+        except OSError as error:
+            said, self._failed = self._failed, True
+            why = f"No checkpoint could be written: {error.strerror or error}."
+            cost = "Training goes on; a kill would cost what has been done since the last one."
+            return "" if said else f"{why} {cost}"
+        return ""
 
     def write(self, state: State) -> None:
         """Keep a state, and of the earlier ones the newest.

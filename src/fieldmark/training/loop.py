@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import keras
 import numpy as np
@@ -37,6 +38,9 @@ from fieldmark.training.fitted import (
 from fieldmark.training.judging import answer, finite, judged, targets
 from fieldmark.training.recipe import Recipe
 from fieldmark.training.step import compile_step
+
+WORTH_KEEPING_S: Final = 10
+"""Seconds of a training that ran to its end, above which a later kill shall not cost them."""
 
 
 def fit(
@@ -151,10 +155,9 @@ class _Loop:
         """Write a checkpoint if it is time for one; end if the process was asked to."""
         kept, end = self.start.checkpoints, self.stop.terminated
         if kept is not None and (kept.due or end or even_if_early):
-            try:
-                kept.write(self._state())
-            except OSError as error:
-                self.listen(Noted(code="checkpoint-not-written", text=resuming.not_written(error)))
+            problem = kept.attempt(self._state())
+            if problem:
+                self.listen(Noted(code="checkpoint-not-written", text=problem))
         if end:
             raise resuming.terminated(kept is not None, epoch=len(self.history) + 1)
 
@@ -206,7 +209,8 @@ class _Loop:
         if self.ended is None:
             self.ended = self._run()
             if self.ended.reason != "diverged":  # what is kept is from before it did
-                self._keep(even_if_early=True)
+                long = time.monotonic() - self.started > WORTH_KEEPING_S
+                self._keep(even_if_early=long or self.ended.reason != "done")
         self.listen(self.ended)
         return self._finish(self.ended)
 

@@ -133,14 +133,6 @@ def told(state: State, recipe: Recipe, in_epoch: int) -> Iterator[Event]:
     yield Resumed(text=text, epoch=epoch, step=state.step)
 
 
-def not_written(error: OSError) -> str:
-    """Say that a checkpoint could not be written: training goes on, and tries again later."""
-    return (
-        f"No checkpoint could be written: {error.strerror or error}. Training goes on; a kill "
-        "would cost what has been done since the last one."
-    )
-
-
 def terminated(kept: bool, *, epoch: int) -> Terminated:
     """Return the error to end with."""
     return Terminated(
