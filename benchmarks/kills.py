@@ -157,7 +157,8 @@ class Training:
             sign = _LOOKED  # features are extracted once, and next
         (self.room / "out").unlink(missing_ok=True)  # what the process before this one has said
         before = self._there(sign)
-        while_s = self.draw.uniform(0, 0.04 * whole_s)
+        # What is half written is so for a moment only.
+        while_s = 0.0 if sign.endswith(".part") else self.draw.uniform(0, 0.04 * whole_s)
         seen: list[float] = []
 
         def waited(spent_s: float) -> bool:
