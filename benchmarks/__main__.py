@@ -18,6 +18,7 @@ from benchmarks import (
     features,
     folds,
     head,
+    kills,
     lean_install,
     learning_curve,
     loss_curve,
@@ -50,6 +51,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "folds": folds.run,
     "coverage": coverage.run,
     "repeats": repeats.run,
+    "kills": kills.run,
     "transfer": transfer.run,
     "lean_install": lean_install.run,
 }

@@ -84,7 +84,7 @@ def test_the_runner_imports_the_standard_library_only() -> None:
 def test_without_pictures_it_says_so_and_is_content(module, tmp_path: Path) -> None:
     absent = tmp_path / "absent"
     kept = tmp_path / "figures.json"
-    alone = ("features", "head", "coverage", "transfer", "lean_install", "zoo")
+    alone = ("features", "head", "coverage", "kills", "transfer", "lean_install", "zoo")
     names = sorted(set(module("__main__").BENCHMARKS) - {*alone})
     done = runner(*names, "--data", absent, "--odd", absent, "--folds-of", absent, "--json", kept)
     assert done.returncode == 0, done.stderr
@@ -303,3 +303,31 @@ def test_features_are_timed_and_judged_in_every_engine_and_precision(
 def test_features_without_a_backbone_are_skipped(module, tmp_path: Path) -> None:
     options = module("options").Options(data=tmp_path, odd=tmp_path, repeats=1)
     assert module("features").run(options).lines[0].startswith("skipped: --backbone")
+
+
+def test_what_is_killed_trains_on_pictures_that_can_be_read(module, tmp_path: Path) -> None:
+    folder = module("kills")._draw(tmp_path / "blocks", 2)
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.bmp"))
+    assert files == ["left/0.bmp", "left/1.bmp", "right/0.bmp", "right/1.bmp"]
+    halves = [np.asarray(cv2.imread(str(folder / name))) for name in ("left/0.bmp", "right/0.bmp")]
+    assert [each.shape for each in halves] == [(48, 48, 3)] * 2
+    # The rows of a bitmap stand upside down; left is left.
+    assert halves[0][:, :24].mean() > halves[0][:, 24:].mean() + 30
+    assert halves[1][:, :24].mean() < halves[1][:, 24:].mean() - 30
+
+
+def test_kills_are_counted_by_moment_and_a_lost_run_shows(module) -> None:
+    records = {
+        "small": [
+            {"moments": ["steps", "writing a checkpoint", "steps"], "same": True},
+            {"moments": ["features"], "same": False},
+        ]
+    }
+    lines = module("kills")._lines(records)
+    assert "steps                             2" in lines
+    assert lines[-1] == "4 kills of 2 runs; 1 of 2 ended with the bytes of their twin"
+
+
+def test_every_moment_that_is_seen_is_in_the_table(module) -> None:
+    kills = module("kills")
+    assert set(kills._EVENTS.values()) <= set(kills.MOMENTS)

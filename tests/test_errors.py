@@ -20,6 +20,7 @@ from fieldmark.errors import (
     LayerListError,
     MissingExtra,
     ParityError,
+    Terminated,
     TrainingDiverged,
     UnreadableExample,
     UsageError,
@@ -37,6 +38,7 @@ STATUS = {
     ParityError: 4,
     MissingExtra: 5,
     BundleError: 6,
+    Terminated: 143,
 }
 kinds = pytest.mark.parametrize("kind", STATUS, ids=lambda kind: kind.__name__)
 

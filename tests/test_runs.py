@@ -296,3 +296,48 @@ def test_listing_is_oldest_first_and_shows_runs_only(three: Path) -> None:
     (three / "c-9").write_text("a file")
     assert [run.name for run in runs.listed(three)] == ["a-1", "b-1", "a-2"]
     assert runs.listed(three / "none") == []
+
+
+# --- a folder that is never without what it must have
+
+
+def test_a_filled_folder_gets_its_name_last(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def fill(folder: RunFolder) -> None:
+        folder.write("sub/record", "it is a run")
+        seen.extend(path.name for path in tmp_path.glob("a-*"))
+
+    run = runs.create(tmp_path, "a", fill)
+    assert seen == []
+    assert run.name == "a-1"
+    assert (run.path / "sub" / "record").read_text() == "it is a run"
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_filled_folder_replaces_nothing(tmp_path: Path) -> None:
+    """Not even an empty folder that was made in the meantime."""
+
+    def fill(folder: RunFolder) -> None:
+        folder.write("record", "mine")
+        (tmp_path / "a-1").mkdir(exist_ok=True)
+        runs.RunFolder(tmp_path / "a-2").write("record", "theirs")
+
+    assert runs.create(tmp_path, "a", fill).name == "a-3"
+    assert list((tmp_path / "a-1").iterdir()) == []
+    assert (tmp_path / "a-2" / "record").read_text() == "theirs"
+
+
+def test_what_was_never_named_is_no_run(tmp_path: Path) -> None:
+    class Killed(Exception):
+        pass
+
+    def fill(folder: RunFolder) -> None:
+        folder.write("record", "half")
+        raise Killed
+
+    with pytest.raises(Killed, match=r"^$"):
+        runs.create(tmp_path, "a", fill)
+    assert runs.listed(tmp_path) == []
+    assert runs.siblings(tmp_path, "a") == []
+    assert runs.create(tmp_path, "a").name == "a-1"

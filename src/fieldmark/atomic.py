@@ -35,10 +35,21 @@ def write_whole(path: Path, content: bytes | str | Iterable[bytes]) -> None:
                 file.write(piece)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        give_name(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def give_name(temporary: Path, path: Path) -> None:
+    """Give a file that has reached the disk its name, so that a cut of power cannot undo it.
+
+    Raises
+    ------
+    OSError
+        The name is as it was.
+    """
+    temporary.replace(path)
     if os.name == "posix":  # elsewhere a folder cannot be opened, and the rename is journalled
         folder = os.open(path.parent, os.O_RDONLY)
         try:

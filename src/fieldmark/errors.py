@@ -12,7 +12,8 @@
     ├── GateError              4   a gate that was asked for was not met
     │   └── ParityError            the exported network disagrees with the trained one
     ├── MissingExtra           5   an optional dependency is not installed
-    └── BundleError            6   a model file is damaged, unsafe or too new
+    ├── BundleError            6   a model file is damaged, unsafe or too new
+    └── Terminated           143   the system asked the process to end; the training can go on
 
 Catch ``FieldmarkError`` to catch all of it. Anything else that escapes is a bug. Every error has
 four parts: what happened, where, why that matters, and what to do next; and a stable ``code``,
@@ -136,3 +137,9 @@ class BundleError(FieldmarkError, ValueError):
     """A model file is damaged, unsafe or too new."""
 
     exit_status = 6
+
+
+class Terminated(FieldmarkError):
+    """SIGTERM came while a network was trained; where it stands is kept."""
+
+    exit_status = 143

@@ -6,13 +6,16 @@ once it holds its bundle. Nothing here knows what the files mean.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fieldmark.atomic import write_whole
+from fieldmark.atomic import give_name, write_whole
 from fieldmark.bundle import refuse_foreign
 from fieldmark.errors import UsageError
 
@@ -52,7 +55,7 @@ class RunFolder:
         return self.write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def create(parent: Path, name: str) -> RunFolder:
+def create(parent: Path, name: str, fill: Callable[[RunFolder], None] | None = None) -> RunFolder:
     """Make the next numbered folder and name it the latest.
 
     Parameters
@@ -63,27 +66,68 @@ def create(parent: Path, name: str) -> RunFolder:
         Usually the data folder's name; anything but letters, digits, ``.``, ``_`` and ``-``
         becomes ``-``, and what is beyond 80 bytes is cut off.
 
+    fill : callable, optional
+        Called with the folder before it has its name, to write what it must never be without.
+
     Returns
     -------
     RunFolder
         Freshly made; two processes never get the same one.
     """
+    plain = _plain(name)
+    parent.mkdir(parents=True, exist_ok=True)
+    number = max((each for each, _ in _numbered(parent, plain)), default=0) + 1
+    room = None
+    if fill is not None:
+        room = parent / f".fieldmark-{secrets.token_hex(8)}.part"
+        room.mkdir()
+        fill(RunFolder(room))
+    while not _made(parent / f"{plain}-{number}", room):
+        number += 1
+    made = RunFolder(parent / f"{plain}-{number}")
+    name_latest(made)
+    return made
+
+
+def _made(path: Path, room: Path | None) -> bool:
+    """Make an empty folder, or give a filled one its name; False: the name is taken."""
+    try:
+        if room is None:
+            path.mkdir()
+        elif path.exists():  # an empty folder would be replaced
+            return False
+        else:
+            give_name(room, path)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        return False
+    return True
+
+
+def name_latest(run: RunFolder) -> None:
+    """Let ``latest`` mean this run."""
+    write_whole(run.path.parent / f"{LATEST}.txt", run.name + "\n")
+
+
+def siblings(parent: Path, name: str) -> list[RunFolder]:
+    """List the runs of a name, without their number, by number: the newest first."""
+    if not parent.is_dir():
+        return []
+    found = sorted(_numbered(parent, _plain(name)), reverse=True)
+    return [RunFolder(path) for _, path in found if path.is_dir()]
+
+
+def _plain(name: str) -> str:
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
     # Bytes, not letters: a file system takes 255 of them, and files in the run repeat its name.
-    plain = plain.encode("utf-8")[:80].decode("utf-8", "ignore")
-    parent.mkdir(parents=True, exist_ok=True)
+    return plain.encode("utf-8")[:80].decode("utf-8", "ignore")
+
+
+def _numbered(parent: Path, plain: str) -> list[tuple[int, Path]]:
     pattern = re.compile(re.escape(plain) + r"-([0-9]+)")
-    taken = [int(m.group(1)) for each in parent.iterdir() if (m := pattern.fullmatch(each.name))]
-    number = max(taken, default=0) + 1
-    while True:
-        path = parent / f"{plain}-{number}"
-        try:
-            path.mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        write_whole(parent / f"{LATEST}.txt", path.name + "\n")
-        return RunFolder(path)
+    matches = ((pattern.fullmatch(each.name), each) for each in parent.iterdir())
+    return [(int(match.group(1)), each) for match, each in matches if match]
 
 
 def find(thing: str | Path, parent: Path) -> Path:

@@ -209,3 +209,22 @@ def test_changes_are_drawn_the_same_at_every_size() -> None:
     large, _ = joined(chosen)
     small = np.concatenate([pixels for pixels, _ in chosen.epoch(0, sizes=[5, 5, 5])])
     assert (small == augment.shrunk(large, 5, 5)).all()
+
+
+@given(st.integers(1, 40), st.integers(1, 9), st.data())
+@settings(max_examples=30, deadline=None)
+def test_an_epoch_can_be_entered_at_any_batch(n: int, size: int, data: st.DataObject) -> None:
+    entire = make(n, batch_size=size)
+    whole = list(entire.epoch(2))
+    first = data.draw(st.integers(0, len(whole)))
+    entered = list(entire.epoch(2, first=first))
+    assert len(entered) == len(whole) - first
+    for (pixels, labels), (expected, wanted) in zip(entered, whole[first:], strict=True):
+        assert (pixels == expected).all()
+        assert (labels == wanted).all()
+
+
+def test_a_batch_has_its_own_size_wherever_the_epoch_is_entered() -> None:
+    entered = make(9, batch_size=3).epoch(0, sizes=(4, 5, 6), first=1)
+    shapes = [pixels.shape[1] for pixels, _ in entered]
+    assert shapes == [5, 6]

@@ -84,6 +84,7 @@ class Stop:
     """A request to stop, made before, or by a listener."""
 
     requested: bool = False
+    terminated: bool = False
 
 
 @dataclass

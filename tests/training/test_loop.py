@@ -11,7 +11,7 @@ import pytest
 
 from fieldmark.networks import keras_model
 from fieldmark.networks.weights import initial
-from fieldmark.training import averaging, loop
+from fieldmark.training import averaging, judging, loop
 from fieldmark.training.events import EpochDone, Event, Progress, RateFound
 from fieldmark.training.fitted import N_PROOF, N_SHOWN, Start
 from tests.pictures import arrays
@@ -110,7 +110,7 @@ def test_a_steps_loss_is_of_that_step_alone() -> None:
     expected = []
     for pixels, labels in train.epoch(0):
         logits = np.asarray(model(pixels, training=True))
-        expected.append(loop.losses(logits, labels).mean())
+        expected.append(judging.losses(logits, labels).mean())
     assert max(expected) - min(expected) > 1e-3
     np.testing.assert_allclose(ear.losses(), expected, atol=1e-5)
 
@@ -241,7 +241,7 @@ def test_the_averaged_weights_are_judged_and_kept(monkeypatch: pytest.MonkeyPatc
     assert not same(fitted.weights, live[-1])
     model = keras_model.build(made, fitted.weights)
     pixels, labels = next(iter(valid.epoch(0)))
-    judged = loop.losses(loop.answer(model, pixels), labels).mean()
+    judged = judging.losses(judging.answer(model, pixels), labels).mean()
     assert fitted.history[-1].val_loss == pytest.approx(judged, abs=1e-5)
 
 
@@ -268,7 +268,7 @@ def test_the_proof_is_the_kept_networks_answer_to_real_validation_pictures() -> 
     np.testing.assert_array_equal(fitted.proof_pixels, pixels)  # all 16 of them
     model = keras_model.build(made, fitted.weights)
     np.testing.assert_allclose(
-        fitted.proof_logits, loop.answer(model, fitted.proof_pixels), atol=1e-5
+        fitted.proof_logits, judging.answer(model, fitted.proof_pixels), atol=1e-5
     )
     first, labels = next(iter(train.epoch(0)))
     np.testing.assert_array_equal(fitted.first_pixels, first[:N_SHOWN])
@@ -307,7 +307,7 @@ def test_one_sigmoid_unit_answers_with_two_logits() -> None:
     model = keras_model.build(made, initial(made, seed=3))
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
     z = np.asarray(model(pixels))
-    found = loop.answer(model, pixels)
+    found = judging.answer(model, pixels)
     assert found.shape == (5, 2)
     np.testing.assert_allclose(found[:, 1] - found[:, 0], z[:, 0], atol=1e-6)
 
@@ -315,9 +315,9 @@ def test_one_sigmoid_unit_answers_with_two_logits() -> None:
 def test_targets_are_a_column_for_one_unit_and_one_hot_rows_for_more() -> None:
     labels = np.array([1, 0, 1])
     one = tiny("INPUT 8x8x1 -> FC 1", n_classes=2)
-    assert loop.targets(labels, one).tolist() == [[1], [0], [1]]
+    assert judging.targets(labels, one).tolist() == [[1], [0], [1]]
     two = tiny("INPUT 8x8x1 -> FC", n_classes=2)
-    assert loop.targets(labels, two).tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert judging.targets(labels, two).tolist() == [[0, 1], [1, 0], [0, 1]]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -335,7 +335,7 @@ def test_validation_measures_the_loss_that_training_lowers(head: str, smoothing:
 
 def test_losses_of_huge_logits_stay_finite() -> None:
     logits = np.array([[1e4, -1e4], [0, 0]], np.float32)
-    found = loop.losses(logits, np.array([1, 0]))
+    found = judging.losses(logits, np.array([1, 0]))
     assert found == pytest.approx([2e4, np.log(2)])
 
 

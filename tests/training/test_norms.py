@@ -9,7 +9,7 @@ import pytest
 
 from fieldmark.networks import keras_model
 from fieldmark.networks.weights import initial
-from fieldmark.training import loop, norms
+from fieldmark.training import judging, norms
 from fieldmark.training.averaging import WeightAverage
 from fieldmark.training.fitted import Start
 from tests.pictures import arrays
@@ -104,7 +104,7 @@ def test_the_end_is_settled_at_the_full_size_and_judged_so(
     assert (n, size) == (norms.N_BATCHES, 16)
     assert all((fitted.weights[name] == weights[name]).all() for name in weights)
     pixels, labels = next(iter(valid.epoch(0)))
-    judged = loop.losses(loop.answer(keras_model.build(made, weights), pixels), labels).mean()
+    judged = judging.losses(judging.answer(keras_model.build(made, weights), pixels), labels).mean()
     assert fitted.history[-1].val_loss == pytest.approx(judged, abs=1e-5)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from fieldmark.networks import keras_model
 from fieldmark.networks.weights import initial
-from fieldmark.training import loop, step
+from fieldmark.training import judging, loop, step
 from fieldmark.training.events import Event
 from fieldmark.training.loop import targets
 from tests.training.problems import TINY, Ear, Stop, fit, recipe, shapes, tiny
@@ -58,7 +58,7 @@ def test_validation_and_the_proof_are_at_the_full_size() -> None:
     assert fitted.proof_pixels.shape[1:] == (16, 16, 3)
     model = keras_model.build(made, fitted.weights)
     pixels, labels = next(iter(valid.epoch(0)))
-    judged = loop.losses(loop.answer(model, pixels), labels).mean()
+    judged = judging.losses(judging.answer(model, pixels), labels).mean()
     best = fitted.history[fitted.stopped.best_epoch - 1]
     assert best.val_loss == pytest.approx(judged, abs=1e-5)
 

@@ -9,7 +9,7 @@ import pytest
 
 from fieldmark.errors import TrainingDiverged
 from fieldmark.networks import keras_model
-from fieldmark.training import loop
+from fieldmark.training import judging, loop
 from fieldmark.training.events import EpochDone, Event
 from fieldmark.training.fitted import Fitted
 from tests.training.problems import TINY, Ear, Stop, fit, recipe, shapes, tiny
@@ -105,7 +105,7 @@ def test_the_answer_after_diverging_is_the_kept_networks(monkeypatch: pytest.Mon
     rates_explode(monkeypatch, at=6)
     fitted = fit(tiny(PLAIN), recipe(epochs=3), shapes(80))
     model = keras_model.build(tiny(PLAIN), fitted.weights)
-    again = loop.answer(model, fitted.proof_pixels)
+    again = judging.answer(model, fitted.proof_pixels)
     np.testing.assert_allclose(fitted.proof_logits, again, atol=1e-5)
 
 

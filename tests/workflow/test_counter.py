@@ -133,3 +133,22 @@ def test_looks_at_the_same_time_are_all_counted(tmp_path: Path) -> None:
         each.join()
     assert [each.exitcode for each in others] == [0, 0, 0]
     assert len(lines_of(tmp_path)) == 76
+
+
+def test_the_same_model_measured_again_after_a_kill_is_one_look(tmp_path: Path) -> None:
+    assert counter.without(tmp_path, "sha256:ab") == ""
+    (tmp_path / NAME).write_text(line("train", "sha256:ab", "then"))
+    assert counter.without(tmp_path, "sha256:ab") == ""
+    assert counter.without(tmp_path, "sha256:cd") == line("train", "sha256:ab", "then")
+
+
+def test_a_line_that_was_cut_off_is_still_a_look_by_somebody(tmp_path: Path) -> None:
+    whole = line("train", "sha256:ab", "then")
+    (tmp_path / NAME).write_text(whole + whole[:20])
+    assert counter.without(tmp_path, "sha256:ab") == whole[:20] + "\n"
+
+
+def test_a_link_is_not_read_from(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("mine\n")
+    (tmp_path / NAME).symlink_to(tmp_path / "secret")
+    assert counter.without(tmp_path, "sha256:ab") == ""

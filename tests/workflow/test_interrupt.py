@@ -71,6 +71,25 @@ def test_afterwards_ctrl_c_is_what_it_was(error: type[Exception] | None) -> None
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@on_unix
+def test_the_first_sigterm_is_a_request_of_its_own_and_the_second_the_end() -> None:
+    code = """
+    with Interrupt(lambda: print("said")) as stop:
+        signal.raise_signal(signal.SIGTERM)
+        print(stop.requested, stop.terminated)
+        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+    """
+    assert in_a_process(code).split() == ["False", "True", "True"]
+
+
+@on_unix
+def test_afterwards_sigterm_is_what_it_was() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupt(lambda: None):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_in_another_thread_it_does_nothing() -> None:
     """Only the main thread may ask for signals; a training in a server must still run."""
     before = signal.getsignal(signal.SIGINT)
@@ -202,7 +221,7 @@ def test_a_second_ctrl_c_quits_at_once_with_130_and_leaves_no_model(
     assert "[interrupted]" in told.err
     assert "Traceback" not in told.err
     assert told.out == ""
-    assert list(told.run.iterdir()) == []
+    assert [path.name for path in told.run.iterdir()] == ["checkpoint"]  # the same again goes on
     with pytest.raises(fm.UsageError, match="no finished run"):
         fm.open_run(told.run)
 

@@ -6,7 +6,7 @@ sentence first and an example last, and add it to ``VERBS``; then ``python docs/
 
 Exit status: 0 done, 1 a fault in fieldmark, 2 wrong usage, 3 a problem in the data or some input
 files, 4 a gate asked for was not met, 5 something optional is missing, 6 the model file is damaged,
-unsafe or too new, 130 stopped by Ctrl-C.
+unsafe or too new, 130 stopped by Ctrl-C, 143 by SIGTERM.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from fieldmark.training.events import (
     Repeated,
     RepeatsDone,
     RepeatsPlanned,
+    Resumed,
     RunStarted,
     Stopped,
     StopRequested,
@@ -96,7 +97,7 @@ class TrainingScreen:
         match event:
             case RunStarted():
                 return [f"Run {shown(event.run)}"]
-            case Noted():
+            case Noted() | Resumed():
                 return [shown(event.text)]
             case DataChecked():
                 return _data_lines(event)

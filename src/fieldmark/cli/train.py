@@ -24,6 +24,7 @@ from fieldmark.cli.screen import Screen, screen
 
 if TYPE_CHECKING:
     from fieldmark.config import Settings
+    from fieldmark.workflow.continuing import Unfinished
 
 AUTO = "auto"
 
@@ -97,6 +98,12 @@ def train(
     out: Annotated[
         str, typer.Option("--out", "-o", help="Folder of the runs.", metavar="FOLDER")
     ] = "",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an unfinished run: FOLDER may name it.")
+    ] = False,
+    resume_anyway: Annotated[
+        bool, typer.Option("--resume-anyway", help="On another computer or version too.")
+    ] = False,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no decoded pictures.")] = False,
     allow_network: Annotated[
         bool, typer.Option("--allow-network", help="Let Keras fetch a backbone's weights.")
@@ -112,6 +119,9 @@ def train(
     The test part is read once, after every choice has been made. Ctrl-C ends the epoch, keeps the
     best one and measures it; Ctrl-C again quits at once.
 
+    A run that was killed goes on when the same command is given again, or with --resume [RUN], and
+    ends with the same bytes. --epochs 40 --resume plans the rest anew.
+
     Without --net, a head is solved on the features of a pretrained backbone: seconds, and no
     training backend. --fine-tune trains its last blocks too.
 
@@ -119,21 +129,16 @@ def train(
 
     Example: fieldmark train flowers --net small --time 5m
     """
+    files = {"labels": labels, "label_from": label_from, "groups": groups, "overrides": overrides}
     tables: dict[str, dict[str, Any]] = {
-        "data": {
-            "labels": labels,
-            "label_from": label_from,
-            "fit": fit,
-            "groups": groups,
-            "overrides": overrides,
-        },
+        "data": {"fit": fit, **files},
         "split": {
             "valid": val,
             "test": test,
             "file": str(Path(split).absolute()) if split else "",
             "folds": folds,
         },
-        "audit": {"near": near, "clean": False if no_clean else None},
+        "audit": {"near": near, "clean": _off(no_clean)},
         "net": {"size": _number(size)},
         "train": {
             "recipe": recipe,
@@ -161,27 +166,39 @@ def train(
         "run": {
             "name": name,
             "out": out,
-            "cache": False if no_cache else None,
+            "cache": _off(no_cache),
             "int8": int8 or None,
             "allow_network": allow_network or None,
         },
     }
-    settings = _settings(preset, config, tables)
     shown = screen().settle(as_json=json_, quiet=quiet)
-    return _trained(shown, folder or settings.data.folder, net or AUTO, settings)
+    kept = _unfinished(folder, out) if resume or resume_anyway else None
+    settings = _settings(preset, config, tables, kept)
+    given = (folder or settings.data.folder, net or AUTO)
+    return _trained(shown, given, settings, kept, anyway=resume_anyway)
 
 
-def _trained(shown: Screen, folder: str, net: str, settings: Settings) -> int:
-    """Train and print; return the exit status."""
+def _trained(
+    shown: Screen,
+    given: tuple[str, str],
+    settings: Settings,
+    kept: Unfinished | None,
+    *,
+    anyway: bool,
+) -> int:
+    """Train a network on a folder, or go on with a run, and print; return the exit status."""
     from fieldmark.errors import UsageError
-    from fieldmark.workflow.training import train as train_workflow
+    from fieldmark.workflow import training
 
+    folder, net = given
     if not folder:
         raise UsageError("No data folder is given.", code="usage", hint="fieldmark train FOLDER")
-    watcher = TrainingScreen(shown)
-    command = shlex.join(["fieldmark", *sys.argv[1:]])
-    with watcher:
-        run = train_workflow(folder, net, settings=settings, listen=watcher, command=command)
+    with TrainingScreen(shown) as watcher:
+        if kept is not None:
+            run = training.resume(kept, net, settings=settings, anyway=anyway, listen=watcher)
+        else:
+            command = shlex.join(["fieldmark", *sys.argv[1:]])
+            run = training.train(folder, net, settings=settings, listen=watcher, command=command)
     if not shown.as_json:
         shown.results(run.report.lines(shown.width))
         if run.weak_spots is not None:
@@ -198,17 +215,34 @@ def _trained(shown: Screen, folder: str, net: str, settings: Settings) -> int:
     return 130 if watcher.interrupted else 0
 
 
-def _settings(preset: str, config: str, tables: dict[str, dict[str, Any]]) -> Settings:
-    """Lay the preset, the file and the options over each other: the later one wins."""
+def _unfinished(thing: str, out: str) -> Unfinished:
+    """Find the run to go on with: where FOLDER would stand, its name may."""
+    from fieldmark.config import RunSettings
+    from fieldmark.workflow.continuing import unfinished
+
+    return unfinished(thing, Path(out or RunSettings().out))
+
+
+def _settings(
+    preset: str, config: str, tables: dict[str, dict[str, Any]], kept: Unfinished | None = None
+) -> Settings:
+    """Lay an unfinished run's, the preset, the file and the options over each other, in turn."""
     from fieldmark import config as configs
 
-    settings = configs.preset(preset) if preset else configs.Settings()
+    settings = kept.settings if kept is not None else configs.Settings()
+    if preset:
+        settings = configs.preset(preset, settings)
     if config:
         settings = configs.read(Path(config), settings)
     for table, values in tables.items():
         given = {key: value for key, value in values.items() if value not in ("", None)}
         settings = settings.changed(table, given)
     return settings
+
+
+def _off(given: bool) -> bool | None:
+    """Turn a setting off where that was asked for, else leave it alone."""
+    return False if given else None
 
 
 def _number(text: str) -> int | float | str:

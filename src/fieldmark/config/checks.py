@@ -77,6 +77,7 @@ _RANGES: dict[tuple[str, str], tuple[float, float]] = {
     ("decide", "confidence"): (0.5, 0.999),
     ("decide", "unknown"): (0, 0.5),
     ("run", "cache_gb"): (0.001, 1e6),
+    ("run", "checkpoint_s"): (0, 86_400),
 }
 
 _MOST_FLOAT: Final = 1e300

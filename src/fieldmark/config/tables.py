@@ -160,6 +160,9 @@ class RunSettings:
     """Keep decoded pictures for the next run, in fieldmark's own cache folder."""
     cache_gb: float = 20.0
     """The most that cache folder may hold; what was used longest ago goes first."""
+    checkpoint_s: float = 30.0
+    """Seconds between two checkpoints at least; more where one takes so long to write that it would
+    cost over 2 %. 0: after every step."""
     allow_network: bool = False
     """Let Keras fetch the weights of a ``BACKBONE keras:NAME``; nothing else is ever fetched."""
 

@@ -25,8 +25,8 @@ MAX_LETTERS: Final = 1_000_000
 """Of a settings file."""
 
 
-def preset(name: str) -> Settings:
-    """Return the settings of a preset, to be changed further.
+def preset(name: str, base: Settings | None = None) -> Settings:
+    """Return ``base`` (default: the defaults) with a preset on top, to be changed further.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def preset(name: str) -> Settings:
             where="--preset",
             hint=f"choose one of: {', '.join(PRESETS)}",
         )
-    return from_tables(PRESETS[name], Settings())
+    return from_tables(PRESETS[name], base or Settings())
 
 
 def read(path: Path, base: Settings | None = None) -> Settings:

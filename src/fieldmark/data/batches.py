@@ -99,7 +99,7 @@ class Batches:
             return np.arange(len(self.rows))
         return rng.derive(self.seed, "order", epoch).permutation(len(self.rows))
 
-    def epoch(self, epoch: int, *, sizes: Sequence[int] = ()) -> Iterator[Batch]:
+    def epoch(self, epoch: int, *, sizes: Sequence[int] = (), first: int = 0) -> Iterator[Batch]:
         """Yield one epoch's batches: fresh arrays, made a few batches ahead.
 
         Stopping early is fine: closing the iterator ends its threads.
@@ -111,6 +111,8 @@ class Batches:
         sizes : sequence of int, optional
             Height and width of each batch, in pixels, at most those of ``pixels``. Pictures are
             made smaller first and changed then, so that a change means the same at every size.
+        first : int, default=0
+            The batch to begin with; those before it are not made, and the others are the same.
 
         Yields
         ------
@@ -134,7 +136,7 @@ class Batches:
                 found = augment.shrunk(found, *shape)
             return self._changed(found, chosen, epoch), self.labels[chosen].astype(np.int64)
 
-        starts = range(0, len(order), self.batch_size)
+        starts = range(first * self.batch_size, len(order), self.batch_size)
         return map_ordered(make, starts, threads=self.threads, ahead=AHEAD)
 
     def _changed(

@@ -51,6 +51,18 @@ class Noted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed(Event):
+    """A training goes on where an earlier process left it; its epochs so far are told again."""
+
+    name: ClassVar[str] = "resumed"
+    text: str
+    epoch: int
+    """The running one; 1 for the first."""
+    step: int
+    """Steps done, of all epochs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataChecked(Event):
     """The data is read and split."""
 

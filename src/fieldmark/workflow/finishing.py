@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from fieldmark import bundle as bundles
 from fieldmark import runs
+from fieldmark.atomic import give_name
 from fieldmark.config import Settings, to_toml
 from fieldmark.data.cache import Decoded
 from fieldmark.data.grouping import unit_numbers
@@ -81,7 +81,40 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     ParityError
         Code ``parity``: the exported network answers differently; no model file is written.
     """
-    fitted, notes, seconds = trained.fitted, session.notes(), session.spent_s()
+    notes, seconds = session.notes(), session.spent_s()
+    made, evidence = _made(session, trained, command)
+    facts = dataclasses.replace(made.facts, notes=notes, seconds=round(seconds, 1))
+    folder = trained.folder
+    unnamed = folder.path / ".measured.fieldmark"
+    made.write_bundle({}, "", unnamed)
+    report, scores, mistakes = made.measured(unnamed)
+    weak = _weak_spots(session, trained, evidence, scores, mistakes)
+    # What other runs lie around must not change a byte of the model file, or of its card.
+    written = papers(facts, report.alone, artefacts.environment(facts), weak.slices)
+    model_id = made.write_bundle(report.alone.to_dict(), written.card, unnamed)
+    artefacts.write_all(facts, report, scores, weak, model_id=model_id, papers=written)
+    # Told once the look is written down, so that nobody sees a figure that is not counted.
+    session.listen(events.Evaluated(report=report.to_dict()))
+    if trained.curve is not None:
+        more_data.write(folder, trained.curve)
+        session.listen(events.CurveDrawn(curve=trained.curve.to_dict()))
+    finished = events.RunFinished(
+        folder=str(folder.path),
+        bundle=str(folder.bundle),
+        report=str(folder.path / "report.html"),
+        seconds=session.spent_s(),
+    )
+    folder.write("log.jsonl", artefacts.log_lines([*session.log, finished]))
+    give_name(unnamed, folder.bundle)
+    if session.held is not None:
+        session.held.finished()
+    session.listen(finished)
+    return Run(folder.path)
+
+
+def _made(session: Session, trained: Trained, command: str) -> tuple[_Made, Evidence]:
+    """Export, prove, and decide what is accepted: all that the validation part has a say in."""
+    fitted = trained.fitted
     exported = export(
         trained.choice.plan,
         fitted.weights,
@@ -93,32 +126,18 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     if session.settings.run.int8:
         int8, verdict = checked_int8(session, trained.decoded, exported.onnx)
     evidence = _evidence(session, trained, exported.onnx)
-    rules = _rules(session, evidence, fitted.recipe.seed)
-    made = _Made(session.settings, trained, exported, int8, verdict, rules, command, session.looks)
-    facts = dataclasses.replace(made.facts, notes=notes, seconds=round(seconds, 1))
-    folder = trained.folder
-    unnamed = folder.path / ".measured.fieldmark"
-    made.write_bundle({}, "", unnamed)
-    report, scores, mistakes = made.measured(unnamed)
-    session.listen(events.Evaluated(report=report.to_dict()))
-    weak = _weak_spots(session, trained, evidence, scores, mistakes)
-    # What other runs lie around must not change a byte of the model file, or of its card.
-    written = papers(facts, report.alone, artefacts.environment(facts), weak.slices)
-    model_id = made.write_bundle(report.alone.to_dict(), written.card, unnamed)
-    artefacts.write_all(facts, report, scores, weak, model_id=model_id, papers=written)
-    if trained.curve is not None:
-        more_data.write(folder, trained.curve)
-        session.listen(events.CurveDrawn(curve=trained.curve.to_dict()))
-    finished = events.RunFinished(
-        folder=str(folder.path),
-        bundle=str(folder.bundle),
-        report=str(folder.path / "report.html"),
-        seconds=session.spent_s(),
+    made = _Made(
+        settings=session.settings,
+        trained=trained,
+        exported=exported,
+        int8=int8,
+        verdict=verdict,
+        rules=_rules(session, evidence, fitted.recipe.seed),
+        command=command,
+        created=session.created,
+        looks=session.looks,
     )
-    folder.write("log.jsonl", artefacts.log_lines([*session.log, finished]))
-    unnamed.replace(folder.bundle)
-    session.listen(finished)
-    return Run(folder.path)
+    return made, evidence
 
 
 def _evidence(session: Session, trained: Trained, onnx: bytes) -> Evidence:
@@ -172,8 +191,8 @@ class _Made:
     verdict: Gate | None
     rules: Rules
     command: str
+    created: str
     looks: Looks | None
-    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
     def manifest(self) -> Manifest:

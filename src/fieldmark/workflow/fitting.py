@@ -39,7 +39,7 @@ def decode(session: Session, manifest: Manifest, choice: Choice) -> Decoded:
 
 
 def fit_loop(
-    session: Session, start: Start, given: tuple[Batches, Batches], recipe: Recipe
+    session: Session, start: Start, given: tuple[Batches, Batches], recipe: Recipe, what: str
 ) -> Fitted:
     """Load the training framework and run the loop within what is left of the time.
 
@@ -50,6 +50,8 @@ def fit_loop(
     given : tuple of Batches
         Of the training and of the validation part.
     recipe : Recipe
+    what : str
+        Lower-case letters that name this training among those of the run, for its checkpoints.
     """
     # Not in a thread beside the decoding: both want the interpreter, and 3.4 s of loading with
     # 2.0 s of reading and decoding then took 6.5 s instead of 5.4 (TensorFlow, 2 cores).
@@ -60,6 +62,7 @@ def fit_loop(
     if recipe.time_s is not None:
         # The budget counts from the command, so what is spent already is taken off.
         recipe = dataclasses.replace(recipe, time_s=max(recipe.time_s - session.spent_s(), 1.0))
+    start = dataclasses.replace(start, checkpoints=session.checkpoints(what))
     train, valid = given
     with Interrupt(lambda: session.listen(events.StopRequested())) as stop:
         return loop.fit(start, train, valid, recipe, listen=session.listen, stop=stop)

@@ -29,7 +29,7 @@ def from_scratch(session: Session, manifest: Manifest, choice: Choice) -> Traine
         batches(decoded, "train", recipe.batch, recipe),
         batches(decoded, "valid", VALID_BATCH, recipe),
     )
-    fitted = fit_loop(session, Start(choice.plan), given, recipe)
+    fitted = fit_loop(session, Start(choice.plan), given, recipe, "scratch")
     return Trained(folder, choice, decoded, fitted)
 
 

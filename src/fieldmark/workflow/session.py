@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 from fieldmark import runs
@@ -14,9 +13,12 @@ from fieldmark.data.looks import Looks
 from fieldmark.data.manifest import Manifest, Note
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training import events
+from fieldmark.training.checkpoint import Checkpoints
 from fieldmark.training.events import Event, Listener, Progress
 from fieldmark.training.recipe import HeadRecipe, Recipe
+from fieldmark.workflow import continuing
 from fieldmark.workflow.choosing import Choice
+from fieldmark.workflow.continuing import Held, Unfinished
 from fieldmark.workflow.parts import check_parts
 
 FEATURE_SHARE: Final = 0.25
@@ -37,6 +39,14 @@ class Session:
     folder: runs.RunFolder | None = None
     looks: Looks | None = None
     """What the audit saw of every picture; None: it was made before."""
+    command: str = ""
+    """What to type to repeat it; of a run that goes on, what began it."""
+    wanted: Unfinished | None = None
+    """The run to go on with; None: the same again, if it is there."""
+    anyway: bool = False
+    """Go on with it on another computer too."""
+    held: Held | None = None
+    """The folder, while this process has it and the run is not finished."""
 
     def listen(self, event: Event) -> None:
         """Pass an event on; all but progress are kept for the run's log."""
@@ -62,8 +72,20 @@ class Session:
         check_parts(manifest)
         if self.folder is not None:
             return self.folder
-        self.folder = folder = runs.create(Path(self.settings.run.out), self.name)
+        asked = continuing.Asked(
+            settings=self.settings,
+            name=self.name,
+            threads=self.threads,
+            command=self.command,
+            wanted=self.wanted,
+            anyway=self.anyway,
+        )
+        self.held = held = continuing.begin(asked, manifest, self.listen)
+        self.folder = folder = held.folder
+        self.command = held.record.command
         self.listen(events.RunStarted(run=folder.name, folder=str(folder.path)))
+        if held.note:
+            self.listen(events.Noted(code="continued", text=held.note))
         n_used, n_left_out = len(manifest.examples), len(manifest.left_out)
         self.listen(
             events.DataChecked(
@@ -79,6 +101,18 @@ class Session:
             )
         )
         return folder
+
+    @property
+    def created(self) -> str:
+        """When the run began: every file of it that names a time names this one."""
+        return self.held.record.created if self.held is not None else continuing.now()
+
+    def checkpoints(self, what: str) -> Checkpoints | None:
+        """Return where a training by gradients keeps its state; None: this is no run of its own."""
+        if self.held is None:
+            return None
+        folder = self.held.folder.path / continuing.FOLDER
+        return Checkpoints(folder, what, every_s=self.settings.run.checkpoint_s)
 
     def planned(self, choice: Choice, recipe: Recipe | HeadRecipe) -> None:
         """Say what is about to be trained, and how."""

@@ -16,6 +16,7 @@ from fieldmark.runs import RunFolder
 from fieldmark.training import backend
 from fieldmark.training.events import Listener, Noted, silent
 from fieldmark.workflow.choosing import Choice, choose, starts_pretrained
+from fieldmark.workflow.continuing import Unfinished
 from fieldmark.workflow.dataset import Dataset, cores, load, prepared
 from fieldmark.workflow.finishing import finish
 from fieldmark.workflow.network import Net
@@ -74,13 +75,8 @@ def train(
     if epochs != "auto":
         asked = asked.changed("train", {"epochs": epochs})
     session, manifest, choice = _begun(data, net, asked, listen)
-    if session.settings.split.folds:
-        check(manifest, session.settings)
-    way = from_scratch if choice.plan.backbone is None else from_backbone
-    trained = way(session, manifest, choice)
-    run = finish(session, trained, command)
-    repeated(session, trained, RunFolder(run.folder))
-    return run
+    session.command = command
+    return _trained(session, manifest, choice)
 
 
 def cross_validate(
@@ -163,6 +159,54 @@ def _begun(
         shares["folds"] = asked.split.folds or shares["folds"]
         asked = asked.changed("split", shares)
     return _prepared(dataset, asked, listen)
+
+
+def resume(
+    kept: Unfinished,
+    net: str = "auto",
+    *,
+    settings: Settings,
+    anyway: bool = False,
+    listen: Listener = silent,
+) -> Run:
+    """Go on with a run that was begun and not finished.
+
+    Parameters
+    ----------
+    kept : Unfinished
+        Of :func:`fieldmark.workflow.continuing.unfinished`.
+    net : str, default="auto"
+        As for :func:`train`; ``auto``: its own.
+    settings : Settings
+        Its own; other epochs or another time may be asked.
+    anyway : bool, default=False
+        Go on under other conditions too, though the weights then come out otherwise.
+    listen : callable, optional
+
+    Raises
+    ------
+    UsageError
+        Codes ``resume-differs``, ``resume-environment``, ``run-busy``.
+    FieldmarkError
+        As :func:`train`.
+    """
+    session, manifest, choice = _begun(settings.data.folder, net, settings, listen)
+    session.command, session.wanted, session.anyway = kept.record.command, kept, anyway
+    return _trained(session, manifest, choice)
+
+
+def _trained(session: Session, manifest: Manifest, choice: Choice) -> Run:
+    if session.settings.split.folds:
+        check(manifest, session.settings)
+    way = from_scratch if choice.plan.backbone is None else from_backbone
+    try:
+        trained = way(session, manifest, choice)
+        run = finish(session, trained, session.command)
+    finally:
+        if session.held is not None:
+            session.held.lock.release()
+    repeated(session, trained, RunFolder(run.folder))
+    return run
 
 
 def _prepared(

@@ -1,0 +1,50 @@
+"""What tells one computer from another, as far as bits go."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from fieldmark.version import __version__
+from fieldmark.workflow import environment
+from fieldmark.workflow.environment import VARIABLES, differences, fingerprint, versions
+
+
+def test_everything_that_was_found_to_change_the_bits_is_in_it() -> None:
+    found = fingerprint(2)
+    named = {"python", "numpy", "keras", "tensorflow", "backend", "processor", "cores"}
+    assert named | {"processor features", "threads", "oneDNN", "determinism"} <= set(found)
+    assert found["threads"] == "2"
+    assert found == fingerprint(2)
+    assert json.loads(json.dumps(found)) == found
+
+
+@pytest.mark.parametrize("name", ["TF_ENABLE_ONEDNN_OPTS", "KERAS_BACKEND", *VARIABLES])
+def test_a_variable_that_chooses_kernels_makes_a_difference(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    before = fingerprint(2)
+    monkeypatch.setenv(name, "other")
+    assert len(differences(before, fingerprint(2))) == 1
+
+
+def test_one_dnn_is_on_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The training sets the variable when it starts; before and after it is one computer."""
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    before = fingerprint(2)
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")
+    assert differences(before, fingerprint(2)) == []
+
+
+def test_differences_are_named_in_both_directions() -> None:
+    there, here = {"jax": "0.5", "numpy": "2"}, {"numpy": "2", "torch": "3"}
+    assert differences(there, here) == ["jax 0.5 there, none here", "torch none there, 3 here"]
+    assert differences(here, here) == []
+
+
+def test_packages_that_are_not_installed_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "PACKAGES", ("fieldmark", "no-such-package"))
+    assert set(versions()) == {"fieldmark"}
+    assert __version__

@@ -1,0 +1,54 @@
+"""A lock that ends with its process."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from fieldmark.workflow.lock import Lock
+
+HOLDER = """
+    import sys, time
+    from pathlib import Path
+    from fieldmark.workflow.lock import Lock
+
+    lock = Lock(Path(sys.argv[1]))
+    print(lock.take(), flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(HOLDER), str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    assert not Lock(path).take()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    again = Lock(path)
+    assert again.take()
+    again.release()
+
+
+def test_where_no_lock_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
+    lock = Lock(tmp_path / "nowhere" / "lock")
+    assert lock.take()
+    lock.release()
+
+
+def test_it_may_be_let_go_of_twice(tmp_path: Path) -> None:
+    lock = Lock(tmp_path / "lock")
+    assert lock.take()
+    lock.release()
+    lock.release()
+    assert lock.take()
+    lock.release()
