@@ -366,6 +366,10 @@ class TestNewParts:
     def test_a_failure_may_have_a_wrong_label_and_neighbours(self):
         text = Reader(FULL).text
         assert "label may be wrong: 83 %" in text.replace("\N{NO-BREAK SPACE}", " ")
+        facts = facts_of()
+        likely = dataclasses.replace(facts.failures[0], p_wrong_label=0.4)
+        other = render(dataclasses.replace(facts, failures=(likely,)))
+        assert "label may be wrong" not in Reader(other).text
         assert "Most similar training pictures: plain 0.91 plain" in text
 
     def test_a_cell_leads_to_its_files(self):
