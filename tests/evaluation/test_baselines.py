@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation import measures
-from fieldmark.evaluation.baselines import COLOURS, MOST_FREQUENT, NEAREST, Baseline, baseline
+from fieldmark.evaluation.baselines import (
+    COLOURS,
+    MOST_FREQUENT,
+    NEAREST,
+    Baseline,
+    baseline,
+    beats_chance,
+)
 from fieldmark.evaluation.cautions import cautions
 from fieldmark.evaluation.comparison_lines import points
 from fieldmark.evaluation.intervals import wilson
+from fieldmark.evaluation.measures import share_of
 from fieldmark.evaluation.paired import accuracy_difference
 from fieldmark.evaluation.report import Report, measure
 from fieldmark.evaluation.resampling import Resampling
@@ -148,9 +156,19 @@ def test_one_that_does_not_beat_the_commonest_class_is_told_that_first() -> None
 def test_one_that_beats_nothing_surely_is_told_of_the_rule_that_does() -> None:
     found = report_with(rule(COLOURS, 190, model=110), model=110)
     assert found.verdict == (
-        'Better than always answering "cat" (50.0 %) on these pictures, but the two intervals '
-        "overlap; not better than colours alone (95.0 %)."
+        'Better than always answering "cat" (50.0 %) on these pictures, but perhaps by '
+        "chance; not better than colours alone (95.0 %)."
     )
+
+
+def test_the_commonest_class_is_beaten_picture_by_picture_where_that_is_known() -> None:
+    always, model = np.arange(40) < 20, np.arange(40) < 28
+    lead = baseline(MOST_FREQUENT, "", model, always, None, 0)
+    accuracy, chance = share_of("accuracy", model, None), share_of("baseline", always, None)
+    assert accuracy.low <= chance.high
+    assert not beats_chance(accuracy, chance)
+    assert beats_chance(accuracy, chance, [lead])
+    assert not beats_chance(accuracy, chance, [baseline(MOST_FREQUENT, "", always, model, None, 0)])
 
 
 def test_a_rule_that_is_beaten_is_no_excuse() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from fieldmark.evaluation.baselines import Baseline
 from fieldmark.evaluation.cautions import Light, cautions, light
+from fieldmark.evaluation.doubt import measure_doubt
 from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.report import measure
 from fieldmark.evaluation.resampling import Resampling
@@ -164,3 +165,24 @@ class TestLight:
             np.eye(4)[predicted], labels, tuple("abcd"), baseline_class="a", conditions={}, seed=0
         )
         assert "c and d are often confused" in light(report).text
+
+
+def doubted(n_accepted):
+    labels = np.arange(200) % 2
+    decisions = ["accept"] * n_accepted + ["unsure"] * (200 - n_accepted)
+    return measure_doubt(
+        np.eye(2)[labels], labels, decisions, temperature=1.0, promise="At most 5 %.", seed=0
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_accepted", "said"),
+    [
+        (0, "No answer is accepted, every one is unsure or unknown: At most 5 %."),
+        (80, "Only 40.0 % (33.5 to 46.9) of the answers are accepted"),
+        (100, ""),
+    ],
+)
+def test_few_accepted_answers_are_a_limit(n_accepted, said):
+    found = cautions(dataclasses.replace(GOOD, doubt=doubted(n_accepted)), {}, {})
+    assert found == () if not said else found[0].startswith(said)

@@ -176,3 +176,14 @@ def test_rare_mistakes_of_a_sure_model_are_covered_where_the_bootstrap_sees_none
         found = measures.brier(sample(right, sure=0.95, seed=number))
         held += found.low <= 0.99 * 0.05**2 + 0.01 * 0.95**2 <= found.high
     assert held >= 92
+
+
+@pytest.mark.parametrize("measure", [*AVERAGES, *PENALTIES])
+def test_a_few_groups_are_no_surer_than_as_many_pictures(measure):
+    right = np.arange(48) % 8 != 0  # every group has the same mistakes, so resampling sees no doubt
+    few = measure(sample(right, groups=np.arange(48) // 12))
+    many = measure(sample(np.tile(right, 4), groups=np.arange(192) // 12))
+    assert few.n_groups == 4
+    assert few.high - few.low > 0.3
+    assert few.low <= few.value <= few.high
+    assert few.high - few.low > 1.5 * (many.high - many.low)

@@ -94,7 +94,11 @@ class TestSummary:
         assert note in Reader(render(facts_of(notes=(note,)))).text
 
     def test_has_no_warning_box_without_warnings(self):
-        assert "Before you trust it" not in render(facts_of(notes=(), n_looks=1))
+        assert "Before you trust it" not in render(facts_of(notes=(), n_looks=1, slices=None))
+
+    def test_a_kind_of_pictures_on_which_it_is_worse_is_a_warning(self):
+        text = Reader(FULL).text
+        assert "Worse on: plain: plain 50.0 % (45 to 55, 120 pictures)" in text
 
     def test_names_the_most_frequent_mix_up(self):
         report = measure(

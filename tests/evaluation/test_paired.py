@@ -271,3 +271,12 @@ def test_intervals_of_the_difference_cover_the_truth(grouped):
         found = accuracy_difference(was, now, groups, level=0.95, seed=0)
         covered += found.low <= truth <= found.high
     assert covered / n_sets >= 0.92
+
+
+def test_with_few_groups_each_counts_as_one_picture():
+    was = np.zeros(24, bool)
+    now = np.arange(24) % 2 == 0  # half of every group is gained: groups seem not to differ
+    few = difference(was, now, np.arange(24) // 12)
+    many = difference(np.tile(was, 10), np.tile(now, 10), np.arange(240) // 12)
+    assert few.low < 0
+    assert many.low > 0.2

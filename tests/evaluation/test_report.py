@@ -232,8 +232,7 @@ class TestVerdict:
         labels = np.array([0, 0, 0, 1, 1, 1])
         report = measure(probs, labels, ("cat", "dog"), baseline_class="dog", conditions={}, seed=0)
         assert report.verdict == (
-            'Better than always answering "dog" (50.0 %) on these pictures, '
-            "but the two intervals overlap."
+            'Better than always answering "dog" (50.0 %) on these pictures, but perhaps by chance.'
         )
 
     def test_a_network_that_learned_nothing_is_not_better(self):

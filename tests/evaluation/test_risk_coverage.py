@@ -89,3 +89,15 @@ def test_fifty_points_are_enough_for_a_chart():
     assert len(curve) == MAX_POINTS
     steps = np.diff([0, *(each.coverage for each in curve)])
     assert steps == pytest.approx(1 / MAX_POINTS)
+
+
+def test_where_pictures_come_in_groups_every_interval_counts_groups():
+    logits, labels = drawn(40)
+    logits, labels = np.repeat(logits, 6, axis=0), np.repeat(labels, 6)
+    groups = np.repeat(np.arange(40), 6)
+    alone = risk_coverage(softmax(logits, 1.0), labels)
+    together = risk_coverage(softmax(logits, 1.0), labels, groups=groups)
+    for one, other in zip(alone, together, strict=True):
+        assert (one.coverage, one.error.value) == (other.coverage, other.error.value)
+        assert other.error.high - other.error.low > one.error.high - one.error.low
+        assert other.error.n_groups == len(np.unique(groups[: one.error.n]))

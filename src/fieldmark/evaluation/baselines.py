@@ -140,8 +140,24 @@ def as_good(rule: Baseline | None) -> bool:
     return rule is not None and rule.ahead is not None and rule.ahead.value <= 0
 
 
+def beats_chance(
+    accuracy: Measurement, always: Measurement, baselines: Sequence[Baseline] = ()
+) -> bool:
+    """Whether a model is clearly ahead of always answering the most frequent class.
+
+    Picture by picture where that was compared; else by the two intervals, which asks for more.
+    """
+    paired = [each.ahead for each in baselines if each.name == MOST_FREQUENT and each.ahead]
+    return paired[0].low > 0 if paired else accuracy.low > always.high
+
+
 def verdict(
-    accuracy: Measurement, always: Measurement, always_class: str, rule: Baseline | None
+    accuracy: Measurement,
+    always: Measurement,
+    always_class: str,
+    rule: Baseline | None,
+    *,
+    clear: bool | None = None,
 ) -> str:
     """Say whether a model beats the commonest class, and the best rule that looks at a picture.
 
@@ -154,6 +170,8 @@ def verdict(
     always_class : str
     rule : Baseline, optional
         Of :func:`best_rule`.
+    clear : bool, optional
+        Of :func:`beats_chance`; default: by the two intervals.
 
     Examples
     --------
@@ -168,8 +186,8 @@ def verdict(
     behind = as_good(rule)
     if accuracy.value <= always.value:
         return f"Not better than {simple}" + (f", nor than {other}." if behind else ".")
-    if accuracy.low <= always.high:
-        said = f"Better than {simple} on these pictures, but the two intervals overlap"
+    if not (beats_chance(accuracy, always) if clear is None else clear):
+        said = f"Better than {simple} on these pictures, but perhaps by chance"
         return said + (f"; not better than {other}." if behind else ".")
     if rule is None or rule.ahead is None:
         return f"Clearly better than {simple}."

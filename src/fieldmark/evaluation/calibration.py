@@ -8,13 +8,14 @@ then need pictures of their own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.evaluation.intervals import nothing_to_measure
+from fieldmark.evaluation.intervals import effective_n, nothing_to_measure, wilson_rate
 from fieldmark.evaluation.metrics import Labels, Probs, checked
 
 MIN_PICTURES: Final = 50
@@ -23,6 +24,8 @@ N_BINS: Final = 15
 BOUNDS: Final = (0.05, 20.0)
 """Of a temperature. One at a bound tells of a network that is never, or always, wrong here."""
 _PARTS: Final = 5
+_MAX_NUMBERS: Final = 4_000_000
+"""In memory at a time, of a kind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,9 @@ class Bin:
     """Mean top score, in [0, 1]."""
     accuracy: float
     """Share of them that were named correctly."""
+    low: float = 0.0
+    """Ends of its 95 % interval (Wilson), which counts groups where there are any."""
+    high: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +150,9 @@ def best_temperature(logits: NDArray[np.floating], labels: Labels) -> float:
     return float(np.exp(-(low + high) / 2))
 
 
-def fit_temperature(logits: NDArray[np.floating], labels: Labels) -> Temperature:
+def fit_temperature(
+    logits: NDArray[np.floating], labels: Labels, units: NDArray[np.int64] | None = None
+) -> Temperature:
     """Fit a temperature, and keep it only if it helps on pictures it was not fitted on.
 
     Parameters
@@ -152,21 +160,26 @@ def fit_temperature(logits: NDArray[np.floating], labels: Labels) -> Temperature
     logits : float array of shape (n, n_classes)
         Of validation pictures.
     labels : int array of shape (n,)
+    units : int array of shape (n,), optional
+        Equal numbers belong together, and are fitted on or left out together; None: each alone.
 
     Returns
     -------
     Temperature
-        1.0 below :data:`MIN_PICTURES`, or where five fits on four fifths each do not lower the log
-        loss of the fifth that was left out.
+        1.0 below :data:`MIN_PICTURES` units, or where five fits on four fifths of them each do not
+        lower the log loss of the fifth that was left out.
     """
     z, truth = np.asarray(logits, np.float64), np.asarray(labels)
     n = len(truth)
+    alone = np.arange(n) if units is None else np.unique(units, return_inverse=True)[1]
+    n_units = int(alone.max(initial=-1)) + 1
     before = _log_loss(z, truth, np.ones(n)) if n else float("nan")
-    if n < MIN_PICTURES:
-        text = f"Scores are as the network gives them: {n} validation pictures are too few to "
+    if n_units < MIN_PICTURES:
+        what = "validation pictures" if n_units == n else "groups of validation pictures"
+        text = f"Scores are as the network gives them: {n_units} {what} are too few to "
         text += f"calibrate on, {MIN_PICTURES} are needed."
         return Temperature(value=1.0, n=n, log_loss_before=before, log_loss_after=before, text=text)
-    part = np.arange(n) % _PARTS
+    part = alone % _PARTS
     fitted = np.array([best_temperature(z[part != k], truth[part != k]) for k in range(_PARTS)])
     after = _log_loss(z, truth, fitted[part])
     value = best_temperature(z, truth)
@@ -196,8 +209,8 @@ def reliability(
     scores : float array of shape (n, n_classes)
     labels : int array of shape (n,)
     groups : int array of shape (n,), optional
-        Numbered from 0: pictures that are drawn together in the bootstrap. The null band always
-        draws each picture's luck by itself.
+        Numbered from 0: pictures that belong together. The bootstrap draws them together, and what
+        chance alone would show is as correlated within groups as the answers are.
     rng : numpy.random.Generator
         Of the bootstrap and of the null band.
     n_resamples : int, default=1000
@@ -221,22 +234,25 @@ def reliability(
     top, right = top[order], (probs.argmax(axis=1) == truth)[order].astype(np.float64)
     n = len(top)
     edges = _edges(n)
-    if groups is None:
-        drawn = np.sort(rng.integers(0, n, (n_resamples, n)), axis=1)
-    else:
-        drawn = np.sort(_drawn_together(groups[order], rng, n_resamples), axis=1)
-    again, ece = (
-        _ece(top[drawn], right[drawn], edges),
-        float(_ece(top[None], right[None], edges)[0]),
-    )
+    mates = np.arange(n) if groups is None else np.asarray(groups)[order]
+    together = None if groups is None else mates
+    ece = float(_ece(top[None], right[None], edges)[0])
+
+    def again(m: int) -> NDArray[np.float64]:
+        drawn = np.sort(_drawn(n, together, rng, m), axis=1)
+        return _ece(top[drawn], right[drawn], edges)
+
+    def by_chance(m: int) -> NDArray[np.float64]:
+        lucky = _luck(top, right, together, rng, m) < top
+        return _ece(np.broadcast_to(top, lucky.shape), lucky.astype(np.float64), edges)
+
+    resampled, null = _in_blocks(again, n, n_resamples), _in_blocks(by_chance, n, n_resamples)
     # Noise adds to distances: resampled errors are larger by as much as they are on average.
-    low, high = np.clip(np.quantile(again, [0.025, 0.975]) - again.mean() + ece, 0.0, 1.0)
-    lucky = (rng.random((n_resamples, n)) < top).astype(np.float64)
-    null = _ece(np.broadcast_to(top, lucky.shape), lucky, edges)
+    low, high = np.clip(np.quantile(resampled, [0.025, 0.975]) - resampled.mean() + ece, 0.0, 1.0)
     ends = np.append(edges[1:], n)
     return Reliability(
         bins=tuple(
-            Bin(int(end - start), float(top[start:end].mean()), float(right[start:end].mean()))
+            _bin(top[start:end], right[start:end], None if groups is None else mates[start:end])
             for start, end in zip(edges, ends, strict=True)
         ),
         ece=ece,
@@ -246,6 +262,65 @@ def reliability(
         null_high=float(np.quantile(null, 0.95)),
         n=n,
     )
+
+
+def _bin(
+    top: NDArray[np.float64], right: NDArray[np.float64], groups: NDArray[np.int64] | None
+) -> Bin:
+    n, rate = len(top), float(right.mean())
+    worth = n if groups is None else effective_n(right > 0, groups)
+    low, high = wilson_rate(rate, worth)
+    return Bin(n, float(top.mean()), rate, low, high)
+
+
+def _in_blocks(
+    made: Callable[[int], NDArray[np.float64]], n: int, n_resamples: int
+) -> NDArray[np.float64]:
+    """Make resamples of n pictures, some at a time: memory is bounded."""
+    most = max(1, _MAX_NUMBERS // n)
+    sizes = [min(most, n_resamples - start) for start in range(0, n_resamples, most)]
+    return np.concatenate([made(m) for m in sizes])
+
+
+def _luck(
+    top: NDArray[np.float64],
+    right: NDArray[np.float64],
+    groups: NDArray[np.int64] | None,
+    rng: np.random.Generator,
+    m: int,
+) -> NDArray[np.float64]:
+    """Draw each picture's luck, (m, n) numbers in [0, 1); within groups alike as often as is seen.
+
+    Two members share their luck with the probability that their answers are correlated with.
+    """
+    own = rng.random((m, len(top)))
+    if groups is None:
+        return own
+    shared = rng.random((m, int(groups.max()) + 1))[:, groups]
+    alike = rng.random((m, len(top))) < np.sqrt(_likeness(top, right, groups))
+    return np.where(alike, shared, own)
+
+
+def _likeness(
+    top: NDArray[np.float64], right: NDArray[np.float64], groups: NDArray[np.int64]
+) -> float:
+    """Return the correlation of two answers of one group, beyond their scores, in [0, 1]."""
+
+    def pairs(values: NDArray[np.float64]) -> float:
+        sums = np.bincount(groups, values)
+        return float((sums**2).sum() - (values**2).sum())
+
+    most = pairs(np.sqrt(top * (1 - top)))
+    return float(np.clip(pairs(right - top) / most, 0, 1)) if most > 0 else 0.0
+
+
+def _drawn(
+    n: int, groups: NDArray[np.int64] | None, rng: np.random.Generator, m: int
+) -> NDArray[np.int64]:
+    """Draw n pictures, m times: one by one, or whole groups."""
+    if groups is None:
+        return rng.integers(0, n, (m, n))
+    return _drawn_together(groups, rng, m)
 
 
 def _drawn_together(

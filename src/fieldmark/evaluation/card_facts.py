@@ -192,7 +192,7 @@ class CardFacts:
     @property
     def cautions(self) -> tuple[str, ...]:
         """What limits the numbers, most important first, one sentence each."""
-        found = cautions(self.report, self.data.counts, self.training.kept)
+        found = cautions(self.report, self.data.counts, self.training.kept, self.slices)
         return (*found, *self.data.divided)
 
     def to_dict(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from fieldmark.evaluation.baselines import MOST_FREQUENT
 from fieldmark.evaluation.report import Report
+from fieldmark.evaluation.slices import Slices
 from fieldmark.evaluation.wording import counted, percent, printable
 
 SMALL_TEST: Final = 100
@@ -25,6 +26,8 @@ FEW_GROUPS: Final = 30
 """Groups of test pictures that belong together; fewer say too little about how groups differ."""
 OFTEN: Final = 0.08
 """Two classes are often confused from this share of their pictures on, and three pictures."""
+HALF: Final = 0.5
+"""Accepted answers; a model that keeps fewer says so."""
 _NAMES_SHOWN = 5
 
 
@@ -64,7 +67,7 @@ def light(report: Report) -> Light:
     level: Literal["good", "careful", "bad"]
     if report.accuracy.value <= chance.value:
         level, said = "bad", "Not better than chance"
-    elif report.accuracy.low <= chance.high:
+    elif not report.beats_chance:
         level, said = "careful", "Not clearly better than chance"
     else:
         paired = [
@@ -85,10 +88,11 @@ def light(report: Report) -> Light:
 def _confused(report: Report) -> str:
     """Name the two classes that are confused most, either way, if they often are."""
     counts, best, words = report.confusion, 0.0, ""
+    sizes = [sum(row) for row in counts]
     for one in range(len(counts)):
         for other in range(one):
             n = counts[one][other] + counts[other][one]
-            share = n / max(1, sum(counts[one]) + sum(counts[other]))
+            share = n / max(1, sizes[one] + sizes[other])
             if n >= 3 and share >= OFTEN and share > best:
                 best = share
                 pair = (report.classes[other], report.classes[one])
@@ -97,7 +101,10 @@ def _confused(report: Report) -> str:
 
 
 def cautions(
-    report: Report, counts: Mapping[str, Mapping[str, int]], kept_epoch: Mapping[str, float]
+    report: Report,
+    counts: Mapping[str, Mapping[str, int]],
+    kept_epoch: Mapping[str, float],
+    slices: Slices | None = None,
 ) -> tuple[str, ...]:
     """Say what limits the numbers of a report; nothing when nothing does.
 
@@ -109,6 +116,8 @@ def cautions(
         Class name to examples per part (``train``); may be empty.
     kept_epoch : mapping of str to float
         ``accuracy`` and ``val_accuracy`` at the epoch whose weights were kept; may be empty.
+    slices : Slices, optional
+        Kinds of test pictures that were looked at.
 
     Returns
     -------
@@ -117,6 +126,8 @@ def cautions(
     """
     said = [
         _not_better(report),
+        *_worse(slices),
+        _accepted(report),
         _missing(report),
         _small_test(report),
         _few_groups(report),
@@ -129,6 +140,23 @@ def cautions(
 
 def _not_better(report: Report) -> str:
     return report.verdict if report.matched else ""
+
+
+def _worse(slices: Slices | None) -> list[str]:
+    """Name the kinds of pictures on which it is surely worse."""
+    if slices is None:
+        return []
+    return [f"{line[:1].upper()}{line[1:]}." for line in slices.lines()]
+
+
+def _accepted(report: Report) -> str:
+    doubt = report.doubt
+    if doubt is None or doubt.coverage.value >= HALF:
+        return ""
+    if not doubt.coverage.value:
+        return f"No answer is accepted, every one is unsure or unknown: {doubt.promise}"
+    share = f"{doubt.coverage.text} ({doubt.coverage.interval})"
+    return f"Only {share} of the answers are accepted; the others are called unsure or unknown."
 
 
 def _missing(report: Report) -> str:

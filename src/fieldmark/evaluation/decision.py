@@ -52,19 +52,29 @@ class Acceptance:
     @property
     def text(self) -> str:
         """What is promised and what is not, for people."""
+        return self.said()
+
+    def said(self, *, grouped: bool = False) -> str:
+        """Say it; ``grouped``: of the validation pictures one of each group was counted."""
         sure, asked = f"{100 * self.confidence:g} %", _percent(self.asked)
-        counts = f"{self.n_wrong:,} of {self.n_accepted:,} accepted validation pictures are wrong"
+        what, like = "validation pictures", "for pictures like these"
+        if grouped:
+            what, like = (
+                "validation groups",
+                "one picture of each group counted, for groups like these",
+            )
+        counts = f"{self.n_wrong:,} of {self.n_accepted:,} accepted {what} are wrong"
         needed = n_needed(self.asked, self.confidence)
         if self.margin is None or self.error is None:
             if self.n < needed:
-                why = f"{needed:,} validation pictures are needed, there are {self.n:,}"
+                why = f"{needed:,} {what} are needed, there are {self.n:,}"
             else:
-                why = f"too many of the surest of {self.n:,} validation pictures are wrong"
+                why = f"too many of the surest of {self.n:,} {what} are wrong"
             return f"Nothing is accepted: an error of {asked} cannot be promised; {why}."
         words = f"With {sure} confidence at most {_percent(self.error)} of the accepted answers "
-        words += f"are wrong, for pictures like these ({counts}, of {self.n:,})."
+        words += f"are wrong, {like} ({counts}, of {self.n:,})."
         if self.error > self.asked:
-            why = f"needs {needed:,} validation pictures" if self.n < needed else "is out of reach"
+            why = f"needs {needed:,} {what}" if self.n < needed else "is out of reach"
             words += f" The {asked} that was asked for {why}."
         if not self.exact:
             words += " The validation part was used while training too: about right, not exact."

@@ -15,6 +15,7 @@ import numpy as np
 from fieldmark import rng
 from fieldmark.evaluation.calibration import Bin, Reliability, reliability, uncalibrated
 from fieldmark.evaluation.decision import Decision
+from fieldmark.evaluation.intervals import wilson_rate
 from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.measures import Sample, share
 from fieldmark.evaluation.metrics import Labels, Probs
@@ -128,7 +129,15 @@ def _reliability(fields: dict[str, Any]) -> Reliability:
     numbers = ("ece", "low", "high", "null_mean", "null_high")
     found = {name: float(fields[name]) for name in numbers}
     bins = tuple(
-        Bin(int(each["n"]), float(each["score"]), float(each["accuracy"]))
+        Bin(
+            int(each["n"]),
+            float(each["score"]),
+            float(each["accuracy"]),
+            # Reports of before have no interval here: Wilson's of the pictures.
+            *(float(each[end]) for end in ("low", "high"))
+            if "low" in each
+            else wilson_rate(float(each["accuracy"]), int(each["n"])),
+        )
         for each in fields["bins"]
     )
     if not np.isfinite([*found.values(), *(x for b in bins for x in (b.score, b.accuracy))]).all():

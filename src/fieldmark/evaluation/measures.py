@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,7 @@ from fieldmark.evaluation.auc import Areas
 from fieldmark.evaluation.intervals import (
     effective_n,
     kish_n,
+    student_quantile,
     wilson_rate,
 )
 from fieldmark.evaluation.measurement import Measurement
@@ -53,6 +55,9 @@ from fieldmark.evaluation.resampling import (
 
 TOP = 5
 """Top-k accuracy is of this k, and only with more classes."""
+FEW_GROUPS: Final = 10
+"""Below so many groups a bootstrap of them says nothing, and intervals are no narrower than of so
+many single pictures."""
 _METHOD = "BCa bootstrap"
 _NO_WIDTH = 1e-12
 
@@ -198,7 +203,7 @@ def auc(sample: Sample) -> Measurement | None:
     # One answer gone astray is out of order in its own class and in the one it strayed to.
     worth = len(each) * (len(each) - 1) / sum(1 / one for one in each)
     ends = _no_surer(value, ends, min(worth, sample.worth()))
-    return _resampled("AUC", sample, (value, *ends), "score")
+    return _resampled("AUC", sample, (value, *_few(value, ends, sample)), "score")
 
 
 def _average(name: str, sample: Sample, statistic: Statistic, unit: str) -> Measurement:
@@ -209,7 +214,7 @@ def _average(name: str, sample: Sample, statistic: Statistic, unit: str) -> Meas
     present = np.unique(sample.truth)
     spread = sum(1 / sample.worth(sample.truth == at) for at in present)
     ends = _no_surer(value, ends, min(len(present) ** 2 / spread, sample.worth()))
-    return _resampled(name, sample, (value, *ends), unit)
+    return _resampled(name, sample, (value, *_few(value, ends, sample)), unit)
 
 
 def _no_surer(value: float, ends: tuple[float, float], worth: float) -> tuple[float, float]:
@@ -218,6 +223,15 @@ def _no_surer(value: float, ends: tuple[float, float], worth: float) -> tuple[fl
     if high - low < _NO_WIDTH:
         return wilson_rate(value, worth)
     return (min(low, wilson_rate(1.0, worth)[0]), max(high, wilson_rate(0.0, worth)[1]))
+
+
+def _few(value: float, ends: tuple[float, float], sample: Sample) -> tuple[float, float]:
+    """With few groups, claim no more than as many single pictures would: they hardly resample."""
+    k = sample.n_groups
+    if k is None or k >= FEW_GROUPS:
+        return ends
+    low, high = wilson_rate(value, k)
+    return (min(ends[0], low), max(ends[1], high))
 
 
 def _penalty(
@@ -237,6 +251,11 @@ def _penalty(
     if not right.any() or one:
         better = float(np.where(right, each, penalty(sample.scores.max(axis=1))).mean())
         low = min(low, value + unseen * (better - value))
+    k = sample.n_groups
+    if k is not None and 1 < k < FEW_GROUPS:
+        # As _few, by Student's t: a penalty has no upper end.
+        half = student_quantile(0.975, k - 1) * float(each.std(ddof=1)) / k**0.5
+        low, high = max(0.0, min(low, value - half)), max(high, value + half)
     return _resampled(name, sample, (value, low, high), unit)
 
 

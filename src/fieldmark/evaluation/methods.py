@@ -185,6 +185,12 @@ def _optimizer(training: TrainingFacts) -> str:
 def _rules(facts: CardFacts) -> list[str]:
     if facts.report.doubt is None:
         return []
+    if not facts.report.doubt.coverage.value:
+        return [
+            f"Validation (n = {facts.data.n('valid'):,}) was too little, or the answers not good "
+            "enough, to bound the risk of accepted answers (Geifman and El-Yaniv, 2017; "
+            "Angelopoulos et al., 2021): none were accepted."
+        ]
     temperature = facts.training.temperature
     scaled = "" if temperature == 1 else f"the temperature ({temperature:.2f}; Guo et al., 2017) "
     return [
@@ -197,7 +203,7 @@ def _rules(facts: CardFacts) -> list[str]:
 def _results(facts: CardFacts) -> list[str]:
     report, doubt = facts.report, facts.report.doubt
     accepted = ""
-    if doubt is not None:
+    if doubt is not None and doubt.coverage.value:
         wrong = f", {_told(doubt.error)} of these wrong" if doubt.error else ""
         accepted = f"; {_told(doubt.coverage)} of the answers were accepted{wrong}"
     return [
@@ -220,7 +226,9 @@ def _told(one: Measurement) -> str:
 
 def _software(facts: CardFacts) -> str:
     versions = [f"{name} {facts.versions[name]}" for name in _ENGINES if name in facts.versions]
-    taken = "" if facts.seconds is None else f" took {facts.seconds:,.0f} s"
+    taken = ""
+    if facts.seconds is not None:
+        taken = f" took {facts.seconds:,.0f} s" if facts.seconds >= 1 else " took less than 1 s"
     return (
         f"Training{taken or ' ran'} on {printable(facts.machine)} "
         f"({counted(facts.training.threads, 'thread')}, seed {facts.training.seed}; "

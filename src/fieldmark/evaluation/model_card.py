@@ -14,6 +14,7 @@ from typing import Final
 
 from fieldmark.evaluation import markdown
 from fieldmark.evaluation.card_facts import CardFacts, StartWeights, TrainingFacts
+from fieldmark.evaluation.doubt import Doubt
 from fieldmark.evaluation.front_matter import Value, front_matter
 from fieldmark.evaluation.markdown import code, left_open, plain, table
 from fieldmark.evaluation.measurement import Measurement
@@ -259,11 +260,17 @@ def _decisions(facts: CardFacts) -> list[str]:
         ),
         "",
         f"Expected calibration error of the scores: {after.ece:.3f} (95 % interval {after.low:.3f} "
-        f"to {after.high:.3f}, n = {after.n:,}); before calibration {doubt.before.ece:.3f} "
-        f"({doubt.before.low:.3f} to {doubt.before.high:.3f}, n = {doubt.before.n:,}). "
-        f"{after.text}",
+        f"to {after.high:.3f}, n = {after.n:,}){_before(doubt)}. {after.text}",
         *(["", *rules] if rules else []),
     ]
+
+
+def _before(doubt: Doubt) -> str:
+    if doubt.before == doubt.after:
+        return "; nothing was calibrated"
+    one = doubt.before
+    ends = f"({one.low:.3f} to {one.high:.3f}, n = {one.n:,})"
+    return f"; before calibration {one.ece:.3f} {ends}"
 
 
 def _classes(report: Report) -> list[str]:
@@ -281,24 +288,13 @@ def _classes(report: Report) -> list[str]:
     rows += [[plain(name), "not estimable", "0", ""] for name in report.missing_classes]
     mixed = [
         [plain(truth), plain(said), f"{count:,}", f"{n:,}"]
-        for count, truth, said, n in _mix_ups(report)
+        for truth, said, count, n in report.mix_ups(_MIX_UPS)
     ]
     found = ["## Classes", "", *table(["class", "recall (95 %)", "n", "precision (95 %)"], rows)]
     if mixed:
         heads = ["pictures of", "taken for", "how often", "of"]
         found += ["", "The most frequent mix-ups:", "", *table(heads, mixed)]
     return found
-
-
-def _mix_ups(report: Report) -> list[tuple[int, str, str, int]]:
-    """Return count, true class, answer and size of the true class, the most frequent first."""
-    found = [
-        (count, report.classes[i], report.classes[j], sum(row))
-        for i, row in enumerate(report.confusion)
-        for j, count in enumerate(row)
-        if i != j and count
-    ]
-    return sorted(found, key=lambda one: -one[0])[:_MIX_UPS]
 
 
 def _data(facts: CardFacts) -> list[str]:

@@ -18,13 +18,12 @@ from fieldmark.evaluation.cautions import cautions, light
 from fieldmark.evaluation.comparison_lines import p_text, points
 from fieldmark.evaluation.page_charts import Chart
 from fieldmark.evaluation.page_facts import ReportFacts
+from fieldmark.evaluation.slices import SIGNIFICANT
 from fieldmark.evaluation.template import reasons, template
 
 MAX_LEFT_OUT: Final = 200
 """Files listed one by one; the counts by reason always hold all."""
 MAX_SLICES: Final = 40
-TELLING: Final = 0.05
-"""A slice whose adjusted p-value is below this is stressed."""
 
 
 def render(facts: ReportFacts) -> str:
@@ -62,7 +61,7 @@ def render(facts: ReportFacts) -> str:
         "warnings": (
             *facts.notes,
             *_looks(facts.n_looks),
-            *cautions(report, facts.counts, _kept_epoch(facts)),
+            *cautions(report, facts.counts, _kept_epoch(facts), facts.slices),
         ),
         "light": light(report),
         "totals": page_rows.totals(facts),
@@ -77,7 +76,7 @@ def render(facts: ReportFacts) -> str:
         "max_pair_files": page_rows.MAX_PAIR_FILES,
         "matrix": page_rows.matrix(report, listed),
         "slices": facts.slices.found[:MAX_SLICES] if facts.slices else (),
-        "telling": TELLING,
+        "telling": SIGNIFICANT,
         "failures": pictures.failures,
         "snippets": page_rows.snippets(facts),
         "origin": page_rows.origin(facts),

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from fieldmark.errors import UsageError
 from fieldmark.evaluation import wording
-from fieldmark.evaluation.calibration import Bin
 from fieldmark.evaluation.doubt import Doubt
 from fieldmark.evaluation.drawings import (
     Axis,
@@ -23,7 +22,6 @@ from fieldmark.evaluation.drawings import (
     curves_svg,
     plot_svg,
 )
-from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.more_data import LearningPoint
 from fieldmark.evaluation.page_facts import HeadPoint, RateTest
 from fieldmark.evaluation.risk_coverage import CoveragePoint
@@ -199,6 +197,9 @@ def reliability_chart(doubt: Doubt) -> Chart | None:
     before, after = doubt.before.bins, doubt.after.bins
     if not after:
         return None
+    whose = "calibrated"
+    if before == after:
+        before, whose = (), "the model"
     low = min(each.score for each in (*before, *after))
     start = math.floor(5 * min(low, *(each.accuracy for each in (*before, *after)))) / 5
     words = Words(
@@ -210,7 +211,7 @@ def reliability_chart(doubt: Doubt) -> Chart | None:
         Line(((start, start), (1.0, 1.0)), "ideal"),
         Line(tuple((each.score, each.accuracy) for each in before), "train"),
         Line(tuple((each.score, each.accuracy) for each in after), "valid"),
-        Dots(tuple((each.score, each.accuracy, *_doubt_of(each)) for each in after), "dot"),
+        Dots(tuple((each.score, each.accuracy, each.low, each.high) for each in after), "dot"),
     ]
     span = (start, 1.0)
     drawing = plot_svg(
@@ -224,8 +225,8 @@ def reliability_chart(doubt: Doubt) -> Chart | None:
         drawings=(("Reliability diagram", _safe(drawing)),),
         legend=(
             ("ideal", "a score is what it says"),
-            ("valid", "calibrated, each dot with its 95 % interval (Wilson)"),
-            ("train", "before calibration"),
+            ("valid", f"{whose}, each dot with its 95 % interval"),
+            *((("train", "before calibration"),) if before else ()),
         ),
         more="The diagram as a table",
         caption="Test pictures of about the same highest score, in groups of equal size",
@@ -235,15 +236,11 @@ def reliability_chart(doubt: Doubt) -> Chart | None:
                 f"{each.n:,}",
                 wording.percent(each.score),
                 wording.percent(each.accuracy),
-                " to ".join(f"{100 * end:.1f}" for end in _doubt_of(each)),
+                f"{100 * each.low:.1f} to {100 * each.high:.1f}",
             )
             for each in after
         ),
     )
-
-
-def _doubt_of(found: Bin) -> tuple[float, float]:
-    return wilson(round(found.accuracy * found.n), found.n)
 
 
 def coverage_chart(curve: Sequence[CoveragePoint], doubt: Doubt | None) -> Chart | None:

@@ -107,14 +107,7 @@ def _rounded(n: int, of: int) -> str:
 def mix_ups(report: Report, listed: Sequence[MixUp]) -> list[tuple[str, str, int, int, str]]:
     """List true class, predicted class, how often, of how many, id of the files; most first."""
     pairs = {(each.label, each.predicted): f"pair-{at}" for at, each in enumerate(listed, start=1)}
-    found = [
-        (report.classes[true], report.classes[predicted], n, sum(row))
-        for true, row in enumerate(report.confusion)
-        for predicted, n in enumerate(row)
-        if n and true != predicted
-    ]
-    most = sorted(found, key=lambda pair: -pair[2])[:MAX_MIX_UPS]
-    return [(*pair, pairs.get(pair[:2], "")) for pair in most]
+    return [(*pair, pairs.get(pair[:2], "")) for pair in report.mix_ups(MAX_MIX_UPS)]
 
 
 @dataclass(frozen=True, slots=True)

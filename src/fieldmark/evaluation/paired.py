@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fieldmark.errors import UsageError
 from fieldmark.evaluation.intervals import paired_difference
 from fieldmark.evaluation.measurement import Measurement
+from fieldmark.evaluation.measures import FEW_GROUPS
 from fieldmark.evaluation.resampling import mean_interval
 from fieldmark.rng import derive
 
@@ -138,6 +139,8 @@ def accuracy_difference(
     n_gained, n_lost = int((now & ~was).sum()), int((was & ~now).sum())
     # Its "first" is what comes now: the difference is of the first's rate minus the second's.
     effect = 1.0 if groups is None else _design_effect(now.astype(np.float64) - was, groups)
+    if groups is not None and (k := len(np.unique(groups))) < FEW_GROUPS:
+        effect = max(effect, n / k)  # so few say nothing of how groups differ: each is one picture
     gained, lost = n_gained / effect, n_lost / effect
     low, high = paired_difference(gained, lost, max(n / effect, gained + lost), level)
     method = "Agresti-Min" if groups is None else "Agresti-Min, by groups"

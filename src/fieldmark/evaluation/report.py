@@ -90,19 +90,35 @@ class Report:
     def verdict(self) -> str:
         """One sentence on whether this beats the commonest class, and the best simple rule."""
         rule = beside.best_rule(self.baselines)
-        return beside.verdict(self.accuracy, self.baseline, self.baseline_class, rule)
+        clear = self.beats_chance
+        return beside.verdict(self.accuracy, self.baseline, self.baseline_class, rule, clear=clear)
+
+    @property
+    def beats_chance(self) -> bool:
+        """Whether the model is clearly ahead of always answering the most frequent class."""
+        return beside.beats_chance(self.accuracy, self.baseline, self.baselines)
 
     @property
     def matched(self) -> bool:
         """Whether what needs no network does as well here: the commonest class, or a rule."""
         rule = beside.best_rule(self.baselines)
-        return self.accuracy.low <= self.baseline.high or beside.as_good(rule)
+        return not self.beats_chance or beside.as_good(rule)
 
     @property
     def alone(self) -> Report:
         """The same without earlier runs: what else lies around must not change a model file."""
         simple = tuple(each for each in self.baselines if each.simple)
         return dataclasses.replace(self, baselines=simple)
+
+    def mix_ups(self, most: int) -> list[tuple[str, str, int, int]]:
+        """List true class, answer, how often, and of how many; the most frequent first."""
+        found = [
+            (self.classes[true], self.classes[said], n, sum(row))
+            for true, row in enumerate(self.confusion)
+            for said, n in enumerate(row)
+            if n and true != said
+        ]
+        return sorted(found, key=lambda pair: -pair[2])[:most]
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; the keys are the fields' names and ``schema``."""

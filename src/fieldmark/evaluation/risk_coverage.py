@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.measurement import Measurement
+from fieldmark.evaluation.measures import share_of
 from fieldmark.evaluation.metrics import Labels, Probs, checked
 
 MAX_POINTS: Final = 50
@@ -32,7 +33,11 @@ class CoveragePoint:
 
 
 def risk_coverage(
-    scores: Probs, labels: Labels, max_points: int = MAX_POINTS
+    scores: Probs,
+    labels: Labels,
+    max_points: int = MAX_POINTS,
+    *,
+    groups: NDArray[np.int64] | None = None,
 ) -> tuple[CoveragePoint, ...]:
     """Measure the error among the surest answers, for more and more of them.
 
@@ -43,6 +48,8 @@ def risk_coverage(
     labels : int array of shape (n,)
     max_points : int, default=50
         At least 1; that many places are taken at equal distances.
+    groups : int array of shape (n,), optional
+        Equal numbers belong together, and every interval counts groups; None: each stands alone.
 
     Returns
     -------
@@ -70,12 +77,16 @@ def risk_coverage(
     probs, truth = checked(scores, labels)
     ahead = _ahead(probs)
     order = np.argsort(-ahead, kind="stable")
-    wrong = np.cumsum(probs.argmax(axis=1)[order] != truth[order])
+    wrong = probs.argmax(axis=1)[order] != truth[order]
+    together = None if groups is None else np.asarray(groups)[order]
     n = len(truth)
     ends = np.flatnonzero(np.append(np.diff(ahead[order]) != 0, True)) + 1
     wanted = np.ceil(n * np.arange(1, max(1, max_points) + 1) / max(1, max_points) - 1e-9)
     kept = ends[np.unique(np.searchsorted(ends, wanted))]
-    return tuple(_point(int(wrong[each - 1]), int(each), n) for each in kept)
+    return tuple(
+        _point(wrong[:end], None if together is None else together[:end], n)
+        for end in kept.tolist()
+    )
 
 
 def _ahead(probs: Probs) -> Probs:
@@ -86,6 +97,5 @@ def _ahead(probs: Probs) -> Probs:
     return np.asarray(two[:, 1] - two[:, 0])
 
 
-def _point(n_wrong: int, n: int, n_all: int) -> CoveragePoint:
-    error = Measurement("error among accepted", n_wrong / n, *wilson(n_wrong, n), n)
-    return CoveragePoint(n / n_all, error)
+def _point(wrong: NDArray[np.bool_], groups: NDArray[np.int64] | None, n_all: int) -> CoveragePoint:
+    return CoveragePoint(len(wrong) / n_all, share_of("error among accepted", wrong, groups))

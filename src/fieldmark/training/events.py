@@ -166,6 +166,8 @@ class FineTuned(Event):
     log_loss: float
     n: int
     """Validation pictures."""
+    n_units: int
+    """Of them such as stand alone: what belongs together counts once."""
     recipe: dict[str, Any]
     """How it was trained."""
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.errors import ConfigError
+from fieldmark.evaluation.intervals import effective_n, wilson_rate
 from fieldmark.rng import derive
 from fieldmark.training.descent import Points
 from fieldmark.training.design import Design, Scaling, in_memory, measure
@@ -91,6 +92,13 @@ class Head:
     """In [0, 1]; NaN if nothing could be compared."""
     n_folds: int
     """0 where groups were left out one at a time (ridge), or nothing could be compared."""
+    cv_worth: float
+    """How many examples that stand alone ``cv_accuracy`` is worth: groups count, not pictures."""
+
+    @property
+    def cv_interval(self) -> tuple[float, float]:
+        """Ends of the 95 % interval of ``cv_accuracy`` (Wilson); 0 to 1 if there is none."""
+        return wilson_rate(self.cv_accuracy, self.cv_worth) if len(self.scored) else (0.0, 1.0)
 
     @property
     def n_columns(self) -> int:
@@ -199,6 +207,7 @@ def solve(
         solution = _logistic(learning, at, draw, best.solution)
     weights, bias = scaling.raw(solution[0])
     scored = which[compared.original]
+    right = best.logits.argmax(axis=1) == compared.labels[compared.original]
     return Head(
         weights=weights.astype(np.float32),
         bias=bias.astype(np.float32),
@@ -210,6 +219,7 @@ def solve(
         cv_log_loss=best.point.log_loss,
         cv_accuracy=best.point.accuracy,
         n_folds=0 if settings.method == "ridge" else compared.n_folds,
+        cv_worth=effective_n(right, compared.groups[compared.original]),
     )
 
 
@@ -323,4 +333,5 @@ def _uncompared(scaling: Scaling, solution: Points, strength: float) -> Head:
         cv_log_loss=np.nan,
         cv_accuracy=np.nan,
         n_folds=0,
+        cv_worth=0.0,
     )

@@ -98,7 +98,8 @@ def decided(evidence: Evidence, settings: DecideSettings, *, seed: int) -> Rules
     to bound the errors; the bound looks at margins, which no temperature reorders.
 
     Pictures that belong together are no independent evidence: of each group one picture, drawn by
-    the seed, says what is promised. The temperature, which promises nothing, is fitted on all.
+    the seed, says what is promised. The temperature is fitted on all, and kept only if it helps on
+    groups it was not fitted on.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def decided(evidence: Evidence, settings: DecideSettings, *, seed: int) -> Rules
     -------
     Rules
     """
-    temperature = calibration.fit_temperature(evidence.logits, evidence.labels)
+    temperature = calibration.fit_temperature(evidence.logits, evidence.labels, evidence.units)
     n_all = len(evidence.labels)
     evidence = _one_of_each(evidence, seed)
     logits, labels = evidence.logits, evidence.labels
@@ -122,10 +123,7 @@ def decided(evidence: Evidence, settings: DecideSettings, *, seed: int) -> Rules
         confidence=settings.confidence,
         exact=evidence.untouched,
     )
-    promise = accepted.text
-    if len(labels) < n_all:
-        promise += f" One picture counts of each of the {len(labels):,} groups that the {n_all:,} "
-        promise += "validation pictures come in."
+    promise = accepted.said(grouped=len(labels) < n_all)
     found: dict[str, Any] = {
         "temperature": temperature.value,
         "calibration": asdict(temperature) if n_all else {"text": temperature.text},

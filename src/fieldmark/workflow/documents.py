@@ -8,7 +8,6 @@ from typing import Any
 from fieldmark.config import Settings
 from fieldmark.data.manifest import SPLITS, Manifest
 from fieldmark.evaluation import page
-from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.page_facts import Failure, NearestPicture, ReportFacts
 from fieldmark.evaluation.report import Report
 from fieldmark.modalities.encode import encode_jpeg
@@ -110,7 +109,7 @@ def _head_notes(facts: RunFacts) -> tuple[str, ...]:
     )
     n = len(head.scored)
     if n:
-        low, high = wilson(round(head.cv_accuracy * n), n)
+        low, high = head.cv_interval
         folds = f"{head.n_folds} folds" if head.n_folds else "one group left out at a time"
         notes.append(
             f"Cross-validated on the training part ({folds}): {100 * head.cv_accuracy:.1f} % "

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from fieldmark.data.batches import Batches, ids_of
 from fieldmark.data.cache import Decoded
+from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.reading import FilePixels
 from fieldmark.errors import TrainingDiverged
 from fieldmark.evaluation import metrics
@@ -93,6 +94,7 @@ def fine_tuned(
     best = validated(session, choice.plan, fitted.weights, decoded)
     steps: tuple[What, ...] = ("blocks", "all") if everything else ("blocks",)
     said: list[FineTuned] = []
+    valid = decoded.manifest.part("valid")
     for what in steps:
         try:
             trained = _trained(session, choice, decoded, fitted, what)
@@ -111,7 +113,8 @@ def fine_tuned(
                 accuracy=score.accuracy,
                 log_loss_before=best.log_loss,
                 log_loss=score.log_loss,
-                n=len(positions(decoded.manifest, "valid")),
+                n=len(valid),
+                n_units=len(set(unit_numbers(valid).tolist())),
                 recipe=trained.recipe.to_dict(),
             )
         )

@@ -112,7 +112,7 @@ class _Wanted:
 
 
 def evaluate(
-    thing: str | Path = runs.LATEST,
+    thing: str | Path | Run = runs.LATEST,
     folder: str | Path | Dataset | DataSettings | None = None,
     *,
     labels: str | Path | None = None,
@@ -124,7 +124,7 @@ def evaluate(
 
     Parameters
     ----------
-    thing : str or Path, default="latest"
+    thing : str, Path or Run, default="latest"
         A run folder, a run's name, ``latest``, or a ``.fieldmark`` file.
     folder : str, Path, Dataset or DataSettings, optional
         Labelled pictures; of ready-made parts only the test part is used. A data set of
@@ -147,6 +147,8 @@ def evaluate(
         ``unknown-classes``: the folder holds a class the model does not know;
         ``nothing-to-measure``: no file could be read.
     """
+    if isinstance(thing, Run):
+        thing = thing.folder
     model = runs.find(thing, Path(runs_folder))
     data = _source(folder, labels, label_from)
     own = not data.folder
@@ -165,7 +167,7 @@ def evaluate(
         )
         listed = data.labels or data.folder
         manifest = grouped.given(manifest, data.groups, labels=Path(listed)).manifest
-        what = data.folder
+        what = f"test part of {data.folder}" if manifest.part("test") else data.folder
     fixed = corrected(manifest, data)
     examples = fixed.manifest.part("test") if manifest.part("test") else fixed.manifest.examples
     wanted = [_Wanted(manifest.root / each.path, each) for each in examples]
@@ -197,7 +199,8 @@ def _beside(found: Evaluation, run: Run) -> Evaluation:
     except DataError:  # an old or foreign report says nothing of them
         return found
     baselines = told.baselines
-    if told.accuracy.value != found.report.accuracy.value:
+    another = found.report.conditions.get("precision") != "float32"
+    if another or told.accuracy.value != found.report.accuracy.value:
         # Another precision or engine answers otherwise: how far that is ahead was not measured.
         baselines = tuple(dataclasses.replace(each, ahead=None) for each in baselines)
     return dataclasses.replace(found, report=dataclasses.replace(found.report, baselines=baselines))

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Example, Manifest
 from fieldmark.evaluation.page_facts import BACKBONE, HeadPoint, MixUp, RateTest
 from fieldmark.evaluation.page_rows import MAX_CONTACT, MAX_CONTACT_CLASSES
@@ -94,7 +95,8 @@ def mix_ups(
 def risk(facts: RunFacts, scores: NDArray[np.float32]) -> tuple[CoveragePoint, ...]:
     """Return the error among the surest answers of the test part."""
     labels = labels_of(facts.manifest)[positions(facts.manifest, "test")]
-    return risk_coverage(scores, labels)
+    groups = unit_numbers([example for _, example in facts.test])
+    return risk_coverage(scores, labels, groups=groups)
 
 
 def rate_test(fitted: Fitted) -> RateTest | None:

@@ -22,7 +22,7 @@ from fieldmark.evaluation.card_facts import (
     Unused,
 )
 from fieldmark.evaluation.data_sheet import data_sheet
-from fieldmark.evaluation.intervals import wilson
+from fieldmark.evaluation.intervals import wilson_rate
 from fieldmark.evaluation.measurement import Measurement
 from fieldmark.evaluation.methods import cited, methods, paragraph
 from fieldmark.evaluation.model_card import model_card
@@ -227,7 +227,9 @@ def _head(head: Head) -> SolvedHead:
         n_features=head.n_columns,
         strength=head.strength,
         n_folds=head.n_folds,
-        accuracy=_share("cross-validated accuracy", head.cv_accuracy, n) if n else None,
+        accuracy=_share("cross-validated accuracy", head.cv_accuracy, n, head.cv_worth)
+        if n
+        else None,
     )
 
 
@@ -236,13 +238,13 @@ def _tuned(event: FineTuned) -> TunedStep:
         what=event.what,
         kept=event.kept,
         share=event.share,
-        before=_share("validation accuracy", event.accuracy_before, event.n),
-        after=_share("validation accuracy", event.accuracy, event.n),
+        before=_share("validation accuracy", event.accuracy_before, event.n, event.n_units),
+        after=_share("validation accuracy", event.accuracy, event.n, event.n_units),
     )
 
 
-def _share(name: str, rate: float, n: int) -> Measurement:
-    return Measurement(name, rate, *wilson(round(rate * n), n), n)
+def _share(name: str, rate: float, n: int, worth: float) -> Measurement:
+    return Measurement(name, rate, *wilson_rate(rate, worth), n)
 
 
 def _kept(facts: RunFacts) -> dict[str, float]:

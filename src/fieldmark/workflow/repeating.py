@@ -213,7 +213,7 @@ def tested(
         runtime = open_runtime(made.onnx, threads=session.threads, bulk=True)
         evidence = evidence or gathered(runtime, decoded, untouched=False)
         logits, _ = answered(runtime, decoded, at)
-    temperature = fit_temperature(evidence.logits, evidence.labels).value
+    temperature = fit_temperature(evidence.logits, evidence.labels, evidence.units).value
     return np.asarray(softmax(logits, temperature), np.float64), at
 
 

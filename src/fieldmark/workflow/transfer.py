@@ -15,7 +15,6 @@ from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Manifest
 from fieldmark.data.reading import FilePixels
 from fieldmark.errors import UsageError
-from fieldmark.evaluation.intervals import wilson
 from fieldmark.evaluation.unknown import MAX_PICTURES
 from fieldmark.modalities import MODALITIES
 from fieldmark.networks import CATALOGUE
@@ -232,7 +231,7 @@ def _solved(
         candidates=widths,
     )
     n = len(head.scored)
-    low, high = wilson(round(head.cv_accuracy * n), n) if n else (0.0, 1.0)
+    low, high = head.cv_interval
     session.listen(
         HeadSolved(
             method=head.method,

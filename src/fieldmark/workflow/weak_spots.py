@@ -68,10 +68,6 @@ class WeakSpots:
         """Say the slices that are surely worse, at most three lines."""
         return [] if self.slices is None else self.slices.lines()
 
-    def spot_of(self, file: str) -> ErrorSpot | None:
-        """Return what is known of one wrong answer; None where there is nothing."""
-        return next((each for each in self.errors if each.file == file), None)
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; the keys are the fields' names and ``schema``."""
         return {"schema": SCHEMA, **dataclasses.asdict(self)}
