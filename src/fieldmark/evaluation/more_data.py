@@ -34,8 +34,6 @@ from numpy.typing import NDArray
 from fieldmark.errors import UsageError
 from fieldmark.evaluation.wording import printable
 
-CODE: Final = "curve"
-"""Of the error when there are too few sizes."""
 SCHEMA: Final = "fieldmark.learning_curve/1"
 EXPONENTS: Final = (0.1, 1.5)
 """Published curves of classifiers lie within."""
@@ -190,7 +188,7 @@ def forecast(scored: Scored, classes: tuple[str, ...], *, rng: np.random.Generat
     if len(each) < 3 or each[0] < 1:
         raise UsageError(
             f"A curve was to be drawn through {len(each)} sizes, the smallest {each[0]}.",
-            code=CODE,
+            code="curve",
             why="A curve with three unknown numbers needs three sizes at least.",
             hint="score draws of at least three sizes",
         )

@@ -22,7 +22,7 @@ from fieldmark.data.grouping import unit_numbers
 from fieldmark.data.manifest import Example, Manifest
 from fieldmark.data.table import written
 from fieldmark.errors import UsageError
-from fieldmark.evaluation.more_data import CODE, MoreData, Scored, forecast
+from fieldmark.evaluation.more_data import MoreData, Scored, forecast
 from fieldmark.runs import RunFolder
 from fieldmark.training.features import Features
 from fieldmark.training.ridge import sharpness
@@ -93,7 +93,7 @@ def measured(features: Features, n_columns: int, *, seed: int) -> MoreData | Non
     try:
         return forecast(scored, manifest.classes, rng=rng.derive(seed, "curve"))
     except UsageError as error:
-        if error.code != CODE:
+        if error.code != "curve":
             raise
         return None  # large groups can leave several sizes with the same number of pictures
 
