@@ -42,9 +42,9 @@ def truths(features: Features, places: np.ndarray, train: np.ndarray) -> tuple[f
         return features.rows[[features.row_of[manifest.examples[i].sha256] for i in at]]
 
     heads = more_data.Heads.of(rows(train), labels[train], rows(valid), labels[valid])
-    penalty = heads.best_penalty(np.flatnonzero(places <= 0.25))
+    tuned = heads.tuned(np.flatnonzero(places <= 0.25))
     subsets = [np.flatnonzero(places <= share) for share in (0.25, 0.5, 1.0)]
-    return tuple(float(1 - heads.scored(each, penalty)[0].mean()) for each in subsets)
+    return tuple(float(1 - heads.scored(each, *tuned)[0].mean()) for each in subsets)
 
 
 def main() -> None:
@@ -84,7 +84,9 @@ def main() -> None:
             }
         )
         print(found[-1], file=sys.stderr, flush=True)
-    print(json.dumps({"draws": found}))
+    held, widths = (np.array([each[key] for each in found]) for key in ("held", "widths"))
+    summary = {"held": held.sum(axis=0).tolist(), "mean_widths": widths.mean(axis=0).tolist()}
+    print(json.dumps({"draws": found, "n_draws": len(found), **summary}))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fieldmark.data.manifest import Example, Manifest
+from fieldmark.errors import UsageError
+from fieldmark.evaluation.more_data import MoreData
 from fieldmark.runs import RunFolder
 from fieldmark.training.features import Features
 from fieldmark.workflow import more_data
@@ -80,7 +84,7 @@ def test_a_head_is_the_ridge_solution_of_its_pictures() -> None:
     rows, labels = given.rows, np.arange(N) % 2
     heads = more_data.Heads.of(rows[200:], labels[200:], rows[:200], labels[:200])
     at = np.arange(0, 300)
-    wrong, losses = heads.scored(at, 50.0)
+    wrong, losses = heads.scored(at, 50.0, 4.0)
     train = (rows[200:] - rows[200:].mean(axis=0)) / rows[200:].std(axis=0)
     valid = (rows[:200] - rows[200:].mean(axis=0)) / rows[200:].std(axis=0)
     own = train[at] - train[at].mean(axis=0)
@@ -90,7 +94,9 @@ def test_a_head_is_the_ridge_solution_of_its_pictures() -> None:
     )
     scores = (valid - train[at].mean(axis=0)) @ slopes + targets.mean(axis=0)
     assert (wrong == (scores.argmax(axis=1) != labels[:200])).mean() > 0.99
-    assert (losses > 0).all()
+    logits = 4 * scores - np.log(np.exp(4 * scores).sum(axis=1, keepdims=True))
+    wanted = -logits[np.arange(200), labels[:200]]
+    assert losses == pytest.approx(wanted, abs=0.02)
 
 
 def test_the_penalty_is_larger_where_there_is_more_noise() -> None:
@@ -99,7 +105,7 @@ def test_the_penalty_is_larger_where_there_is_more_noise() -> None:
         given = features(apart=apart)
         labels = np.arange(N) % 2
         heads = more_data.Heads.of(given.rows[200:], labels[200:], given.rows[:200], labels[:200])
-        chosen.append(heads.best_penalty(np.arange(200)))
+        chosen.append(heads.tuned(np.arange(200))[0])
     assert chosen[0] < chosen[1]
 
 
@@ -137,11 +143,149 @@ def test_too_few_pictures_give_no_curve(n: int, n_valid: int) -> None:
     assert more_data.measured(features(n, n_valid=n_valid), COLUMNS, seed=0) is None
 
 
-def test_many_pictures_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_pictures_are_bounded_and_the_forecast_is_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = more_data.measured(features(), COLUMNS, seed=0)
     monkeypatch.setattr(more_data, "MAX_PICTURES", 400)
     found = more_data.measured(features(), COLUMNS, seed=0)
     assert found is not None
-    assert max(each.n for each in found.accuracy if not each.forecast) <= 402
+    assert whole is not None
+    assert 350 <= max(each.n for each in found.accuracy if not each.forecast) <= 402
+    assert [each.n for each in found.accuracy if each.forecast] == [1200, 2400]
+    assert found.n == N - 200
+    assert found.line.startswith("Twice 600 pictures: ")
+    assert found.class_line.startswith("The curve was drawn with 400 of the pictures. ")
+    assert whole.class_line.startswith("Which class")
+
+
+def test_the_scored_pictures_are_bounded_in_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = in_groups(40, 20, n_valid_groups=30)
+    monkeypatch.setattr(more_data, "MAX_SCORED", 300)
+    found = more_data.measured(given, COLUMNS, seed=0)
+    assert found is not None
+    assert 200 <= found.n_scored <= 300
+    assert found.n_scored % 20 == 0
+
+
+def test_all_heads_share_one_factor(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = []
+    scored = more_data.Heads.scored
+
+    def noted(self: more_data.Heads, at: np.ndarray, *tuned: float) -> tuple:
+        used.append(tuned)
+        return scored(self, at, *tuned)
+
+    monkeypatch.setattr(more_data.Heads, "scored", noted)
+    more_data.measured(features(), COLUMNS, seed=0)
+    assert len(used) == sum(n for _, n in more_data.DRAWS)
+    assert len(set(used)) == 1
+
+
+# --- groups
+
+
+def in_groups(
+    n_groups: int, size: int, *, n_valid_groups: int = 20, n_classes: int = 2, seed: int = 0
+) -> Features:
+    """So many groups per class to train on, of one class each, with pictures that are alike."""
+    draw = np.random.default_rng(seed)
+    examples, rows = [], []
+    for label in range(n_classes):
+        for number in range(n_groups + n_valid_groups):
+            middle = draw.normal(size=COLUMNS)
+            middle[label % COLUMNS] += 1.0
+            for at in range(size):
+                name = f"{label}-{number}-{at}"
+                examples.append(
+                    Example(
+                        path=f"{name}.png",
+                        label=f"c{label}",
+                        sha256=name,
+                        group=f"{label}-{number}",
+                        split="train" if number < n_groups else "valid",
+                    )
+                )
+                rows.append(middle + 0.3 * draw.normal(size=COLUMNS))
+    manifest = Manifest(
+        root=Path("x"),
+        examples=tuple(examples),
+        classes=tuple(f"c{label}" for label in range(n_classes)),
+    )
+    row_of = {each.sha256: at for at, each in enumerate(examples)}
+    return Features(manifest=manifest, rows=np.array(rows, np.float32), row_of=row_of)
+
+
+def sound(found: MoreData) -> bool:
+    """Every number is finite, and there are three sizes or more, each with pictures."""
+    kept = found.to_dict()  # refuses what is not finite
+    sizes = [each["n"] for each in kept["accuracy"] if not each["forecast"]]
+    return len(set(sizes)) >= 3 and min(sizes) >= 2 * more_data.MIN_EACH
+
+
+@pytest.mark.parametrize("size", [5, 20, 100])
+@pytest.mark.parametrize(
+    ("n_groups", "drawn"), [(1, False), (3, False), (4, True), (10, True), (14, True)]
+)
+def test_few_groups_give_a_sound_curve_or_none(n_groups: int, drawn: bool, size: int) -> None:
+    for seed in range(3):
+        given = in_groups(n_groups, size, seed=seed)
+        found = more_data.measured(given, COLUMNS, seed=seed)
+        assert (found is not None) == drawn
+        assert found is None or sound(found)
+
+
+@pytest.mark.parametrize("most", [60, 150, 400])
+def test_few_groups_of_too_many_pictures_do_too(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(more_data, "MAX_PICTURES", most)
+    for n_groups in (1, 2, 5, 14):
+        found = more_data.measured(in_groups(n_groups, 50), COLUMNS, seed=0)
+        assert found is None or (sound(found) and found.n == 100 * n_groups)
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 3)), min_size=2, max_size=40))
+@settings(max_examples=40, deadline=None)
+def test_groups_of_any_sizes_and_classes_never_end_a_training(
+    groups: list[tuple[int, int]],
+) -> None:
+    given = in_groups(1, 40, n_valid_groups=2, n_classes=3)
+    draw = np.random.default_rng(0)
+    examples = [each for each in given.manifest.examples if each.split == "valid"]
+    for number, (size, label) in enumerate(groups):  # label 3: a group of all classes
+        for at in range(size):
+            examples.append(
+                Example(
+                    path=f"{number}-{at}.png",
+                    label=f"c{at % 3 if label == 3 else label}",
+                    sha256=f"{number}-{at}",
+                    group=f"g{number}",
+                    split="train",
+                )
+            )
+    given = Features(
+        manifest=given.manifest.with_examples(tuple(examples)),
+        rows=draw.normal(size=(len(examples), COLUMNS)).astype(np.float32),
+        row_of={each.sha256: at for at, each in enumerate(examples)},
+    )
+    found = more_data.measured(given, COLUMNS, seed=0)
+    assert found is None or sound(found)
+
+
+def test_sizes_that_are_the_same_after_all_give_no_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(more_data, "DRAWS", ((1, 3), (1, 2), (1, 1)))
+    assert more_data.measured(features(), COLUMNS, seed=0) is None
+
+
+def test_other_errors_of_a_curve_are_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise UsageError("x", code="other")
+
+    monkeypatch.setattr(more_data, "forecast", failing)
+    with pytest.raises(UsageError, match="other"):
+        more_data.measured(features(), COLUMNS, seed=0)
+
+
+# --- files
 
 
 def test_the_curve_is_kept_as_json_and_as_a_table(tmp_path: Path) -> None:

@@ -8,8 +8,12 @@ number of pictures, since the error of a training varies with one over it.
 **The band** comes from fits to resamples: of the pictures that were scored, of the draws of each
 size, and of the curve's last point, which has one draw only. It holds only as far as the power law
 does: Viering and Loog list curves that bend otherwise, and no fit can see a bend to come. So
-nothing is forecast beyond four times the pictures; and all pictures are meant to be like those at
-hand, in the same shares of the classes.
+nothing is forecast beyond four times the pictures there are; and all pictures are meant to be like
+those at hand, in the same shares of the classes. Where the curve was drawn with a part of many
+pictures only, it is carried on from that part, which is further, and the words say so.
+
+**The gain** is the fitted curve at twice the pictures less the same curve at all that there are: a
+difference of a fitted and a measured value would count the luck of one training as a gain.
 
 References
 ----------
@@ -83,8 +87,12 @@ class MoreData:
     """c of the accuracy's curve."""
     floor: float
     """a of it: the error that more of the same would not take away."""
+    n: int
+    """Training pictures there are; the curve may have been drawn with fewer."""
+    now: float
+    """Accuracy by the fitted curve with all of them."""
     gain: float
-    """In accuracy by twice the pictures, as a fraction."""
+    """In accuracy by twice the pictures, as a fraction: the first forecast less ``now``."""
     gain_low: float
     gain_high: float
     per_class: tuple[ClassGain, ...]
@@ -99,20 +107,25 @@ class MoreData:
 
     @property
     def line(self) -> str:
-        """Say it in one line."""
-        now = next(each for each in reversed(self.accuracy) if not each.forecast)
+        """Say it in one line; the gain is the difference of the two values as they are shown."""
         twice = next(each for each in self.accuracy if each.forecast)
-        gained = f"{100 * self.gain:+.1f} ({100 * self.gain_low:+.1f} to "
-        gained += f"{100 * self.gain_high:+.1f})"
-        then = f"{100 * twice.value:.1f} % ({100 * twice.low:.1f} to {100 * twice.high:.1f})"
-        return f"Twice {now.n:,} pictures: {then}, now {100 * now.value:.1f} %: {gained}"
+        then, now = round(100 * twice.value, 1), round(100 * self.now, 1)
+        # Adding nothing takes the sign off a negative zero.
+        gain, low, high = (
+            round(each, 1) + 0.0 for each in (then - now, 100 * self.gain_low, 100 * self.gain_high)
+        )
+        band = f"({100 * twice.low:.1f} to {100 * twice.high:.1f})"
+        gained = f"{gain:+.1f} ({low:+.1f} to {high:+.1f})"
+        return f"Twice {self.n:,} pictures: {then:.1f} % {band}, fit now {now:.1f}: {gained}"
 
     @property
     def class_line(self) -> str:
         """Say which classes would gain most, or that it cannot be told."""
+        drawn = max(each.n for each in self.accuracy if not each.forecast)
+        part = f"The curve was drawn with {drawn:,} of the pictures. " if drawn < self.n else ""
         if not self.most:
-            return "Which class would gain most from more pictures cannot be told."
-        return f"More pictures would help most: {', '.join(map(printable, self.most))}"
+            return f"{part}Which class would gain most from more pictures cannot be told."
+        return f"{part}More pictures would help most: {', '.join(map(printable, self.most))}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; the keys are the fields' names and ``schema``."""
@@ -127,7 +140,7 @@ class Scored:
     """What heads from ever more pictures answered to the same pictures they never saw."""
 
     sizes: NDArray[np.int64]
-    """(n_draws,): training pictures of each; at least three different sizes."""
+    """(n_draws,): training pictures of each, at least 1; at least three different sizes."""
     wrong: NDArray[np.bool_]
     """(n_draws, n_scored)"""
     losses: Floats
@@ -136,6 +149,8 @@ class Scored:
     """(n_scored,)"""
     groups: NDArray[np.int64]
     """(n_scored,): equal numbers belong together."""
+    n: int
+    """Training pictures there are: at least as many as the largest size."""
 
 
 def forecast(scored: Scored, classes: tuple[str, ...], *, rng: np.random.Generator) -> MoreData:
@@ -156,7 +171,7 @@ def forecast(scored: Scored, classes: tuple[str, ...], *, rng: np.random.Generat
     Raises
     ------
     UsageError
-        With code ``curve`` when there are fewer than three sizes.
+        With code ``curve`` when there are fewer than three sizes, or one without pictures.
 
     Examples
     --------
@@ -164,15 +179,15 @@ def forecast(scored: Scored, classes: tuple[str, ...], *, rng: np.random.Generat
     >>> sizes = np.repeat([50, 100, 200, 400], 3)
     >>> wrong = rng.random((12, 500)) < (0.05 + 2 * sizes**-0.7)[:, None]
     >>> scored = Scored(sizes=sizes, wrong=wrong, losses=wrong * 1.0,
-    ...                 labels=np.arange(500) % 2, groups=np.arange(500))
+    ...                 labels=np.arange(500) % 2, groups=np.arange(500), n=400)
     >>> found = forecast(scored, ("cat", "dog"), rng=rng)
     >>> [point.n for point in found.accuracy if point.forecast]
     [800, 1600]
     """
     each = np.unique(scored.sizes)
-    if len(each) < 3:
+    if len(each) < 3 or each[0] < 1:
         raise UsageError(
-            f"A curve was to be drawn through {len(each)} sizes.",
+            f"A curve was to be drawn through {len(each)} sizes, the smallest {each[0]}.",
             code="curve",
             why="A curve with three unknown numbers needs three sizes at least.",
             hint="score draws of at least three sizes",
@@ -184,14 +199,20 @@ def forecast(scored: Scored, classes: tuple[str, ...], *, rng: np.random.Generat
     a, _, c = fitted(each, errors.means)
     gains = errors.ahead(1) - errors.ahead(TIMES[0])
     gains[1:] += rng.normal(0.0, errors.spread * _TWO_DRAWS, N_RESAMPLES)
+    accuracy = _points(scored, 1 - scored.wrong.mean(axis=1), errors, upside_down=True)
+    now = float(np.clip(1 - errors.ahead(1)[0], 0.0, 1.0))
+    gain = next(each.value for each in accuracy if each.forecast) - now
+    low, high = np.quantile(gains[1:], (0.025, 0.975))
     return MoreData(
-        accuracy=_points(scored, 1 - scored.wrong.mean(axis=1), errors, upside_down=True),
+        accuracy=accuracy,
         log_loss=_points(scored, scored.losses.mean(axis=1), losses, upside_down=False),
         exponent=float(c[0]),
         floor=float(a[0]),
-        gain=float(gains[0]),
-        gain_low=float(np.quantile(gains[1:], 0.025)),
-        gain_high=float(np.quantile(gains[1:], 0.975)),
+        n=scored.n,
+        now=now,
+        gain=gain,
+        gain_low=min(float(low), gain),
+        gain_high=max(float(high), gain),
         per_class=_per_class(scored, classes, (weights, picks, float(c[0])), rng),
         n_scored=len(scored.labels),
     )
@@ -270,13 +291,15 @@ class _Curve:
     sizes: NDArray[np.int64]
     means: Floats
     """(1 + N_RESAMPLES, n_sizes)"""
+    n: int
+    """Training pictures there are."""
     spread: float
     """Standard deviation of trainings on other draws of all pictures, scored on the same ones."""
 
     def ahead(self, times: int) -> Floats:
         """Return the fitted curves at so many times the pictures."""
         a, b, c = fitted(self.sizes, self.means)
-        ahead: Floats = a + b * float(times * self.sizes[-1]) ** -c
+        ahead: Floats = a + b * float(times * self.n) ** -c
         return ahead
 
 
@@ -293,7 +316,8 @@ def _curve(
     spread = _spread(sizes, of_draws[0], picks)
     if picks[-1].shape[1] == 1:  # one draw does not vary, and is as doubtful as the others
         means[1:, -1] += rng.normal(0.0, spread, N_RESAMPLES)
-    return _Curve(sizes, means, spread)
+    # The variance of a training falls as one over its pictures.
+    return _Curve(sizes, means, scored.n, spread * float(sizes[-1] / scored.n) ** 0.5)
 
 
 def _means(of_draws: Floats, picks: list[NDArray[np.int64]]) -> Floats:
@@ -301,7 +325,7 @@ def _means(of_draws: Floats, picks: list[NDArray[np.int64]]) -> Floats:
 
 
 def _spread(sizes: NDArray[np.int64], of_draws: Floats, picks: list[NDArray[np.int64]]) -> float:
-    """Estimate what one draw of all pictures varies by, from those of the smaller sizes.
+    """Estimate what one draw of the largest size varies by, from those of the smaller ones.
 
     Draws out of the same pictures overlap and differ too little: the finite population correction.
     """
@@ -326,7 +350,7 @@ def _points(
         if upside_down:
             ahead = np.clip(1 - ahead, 0.0, 1.0)
         low, high = np.quantile(ahead[1:], (0.025, 0.975))
-        value, n = float(ahead[0]), int(times * curve.sizes[-1])
+        value, n = float(ahead[0]), times * curve.n
         ends = (min(float(low), value), max(float(high), value))
         found.append(LearningPoint(n, value, *ends, forecast=True))
     return tuple(found)
@@ -346,13 +370,14 @@ def _per_class(
         own = scored.labels == label
         if own.sum() < _MIN_CLASS:
             continue
-        weighed = weights * own
+        weighed = weights[:, own]
         total = np.maximum(weighed.sum(axis=1, keepdims=True), 1.0)
-        of_draws = weighed @ scored.wrong.T / total
+        of_draws = weighed @ scored.wrong[:, own].T / total
         means = _means(of_draws, picks)
         _, b, _ = _with_exponent(sizes, means, np.full(len(means), c))
-        gains = b * (sizes[-1] ** -c - float(TIMES[0] * sizes[-1]) ** -c)
+        gains = b * (float(scored.n) ** -c - float(TIMES[0] * scored.n) ** -c)
         spread = _spread(sizes, of_draws[0], picks) * _TWO_DRAWS
+        spread *= float(sizes[-1] / scored.n) ** 0.5
         gains[1:] += rng.normal(0.0, spread, N_RESAMPLES)
         low, high = np.quantile(gains[1:], (0.025, 0.975))
         found.append(ClassGain(name, int(own.sum()), float(gains[0]), float(low), float(high)))

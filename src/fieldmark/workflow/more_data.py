@@ -1,10 +1,11 @@
 """Would more data help: heads on ever more of the training part, from features that are there.
 
 Heads by ridge regression, for speed: they follow the shipped head closely enough for a curve, not
-for its last point. Scored on the validation part, which no head here has learned from; two numbers
-that all of them share are chosen on it, the penalty and the factor from scores to logits. The test
-part is not looked at. A network that is trained from scratch has no features before it is
-trained, and training it on many subsets would cost several times the training: no curve then.
+for its last point. Scored on the validation part, which no head here has learned from. Two numbers
+that all of them share are chosen on it, with one head of a middling size: the penalty, and the
+factor from scores to logits, which the log loss alone depends on. The test part is not looked at. A
+network that is trained from scratch has no features before it is trained, and training it on many
+subsets would cost several times the training: no curve then.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from fieldmark import rng
 from fieldmark.data.grouping import unit_numbers
-from fieldmark.data.manifest import Example
+from fieldmark.data.manifest import Example, Manifest
 from fieldmark.data.table import written
+from fieldmark.errors import UsageError
 from fieldmark.evaluation.more_data import MoreData, Scored, forecast
 from fieldmark.runs import RunFolder
 from fieldmark.training.features import Features
@@ -30,10 +32,12 @@ NAMES: Final = ("learning_curve.json", "learning_curve.csv")
 DRAWS: Final = ((16, 5), (8, 5), (4, 4), (2, 3), (1, 1))
 """One in so many of the training pictures, and how often that is drawn."""
 MIN_EACH: Final = 5
-"""Pictures of the rarest class in the smallest subset; below, that size is left out."""
+"""Pictures of the rarest class in every subset of a size; below, that size is left out."""
 MIN_VALID: Final = 50
 MAX_PICTURES: Final = 4_000
-"""Training pictures beyond which the curve is of a subset: the time is bounded."""
+"""Training pictures beyond which the curve is drawn with a subset: the time is bounded."""
+MAX_SCORED: Final = 4_000
+"""Validation pictures beyond which a subset is scored: the memory is bounded."""
 MAX_TUNED: Final = 1_000
 """Pictures of the subset that the penalty is chosen with."""
 _PENALTIES: Final = np.geomspace(1e-3, 30, 10)
@@ -56,18 +60,15 @@ def measured(features: Features, n_columns: int, *, seed: int) -> MoreData | Non
     Returns
     -------
     MoreData or None
-        None where there are too few pictures for three sizes, or to score on.
+        None where there are too few pictures or groups for three sizes, or to score on.
     """
     manifest, labels = features.manifest, labels_of(features.manifest)
-    train, valid = positions(manifest, "train"), positions(manifest, "valid")
-    examples = [manifest.examples[at] for at in train]
-    ranked = order(examples, labels[train], rng.derive(seed, "curve", 0))
-    if len(train) > MAX_PICTURES:
-        kept = ranked <= MAX_PICTURES / len(train)
-        train, examples = train[kept], [each for each, k in zip(examples, kept, strict=True) if k]
-    n_rarest = int(np.bincount(labels[train], minlength=len(manifest.classes)).min())
-    draws = [(part, n) for part, n in DRAWS if n_rarest >= part * MIN_EACH]
-    if len(valid) < MIN_VALID or len(draws) < 3:
+    everything = positions(manifest, "train")
+    train = _bounded(manifest, everything, MAX_PICTURES, rng.derive(seed, "curve", 0))
+    valid = positions(manifest, "valid")
+    valid = _bounded(manifest, valid, MAX_SCORED, rng.derive(seed, "curve", "scored"))
+    subsets = _subsets(manifest, train, seed)
+    if len(valid) < MIN_VALID or len(subsets) < 3 or len(manifest.classes) < 2:
         return None
 
     def rows(at: NDArray[np.int64]) -> Rows:
@@ -75,29 +76,56 @@ def measured(features: Features, n_columns: int, *, seed: int) -> MoreData | Non
         return np.asarray(features.rows[places][:, :n_columns], np.float32)
 
     heads = Heads.of(rows(train), labels[train], rows(valid), labels[valid])
-    orders = [
-        order(examples, labels[train], rng.derive(seed, "curve", number))
-        for number in range(max(n for _, n in draws))
-    ]
-    subsets = [np.flatnonzero(orders[at] <= 1 / part) for part, n in draws for at in range(n)]
-    tuned = next(each for each in reversed(subsets) if len(each) <= MAX_TUNED)
-    penalty = heads.best_penalty(tuned)
-    wrong, losses = zip(*(heads.scored(each, penalty) for each in subsets), strict=True)
-    sizes = [len(subsets[0])] * len(subsets)
-    at = 0
-    for _, n in draws:  # draws of one size differ by a picture or a group
-        sizes[at : at + n] = [
-            round(float(np.mean([len(each) for each in subsets[at : at + n]])))
-        ] * n
-        at += n
+    every = [each for drawn in subsets for each in drawn]
+    middling = next((each for each in reversed(every) if len(each) <= MAX_TUNED), every[0])
+    penalty, factor = heads.tuned(middling)
+    wrong, losses = zip(*(heads.scored(each, penalty, factor) for each in every), strict=True)
+    # Draws of one size differ by a picture or a group.
+    sizes = [round(float(np.mean([len(each) for each in drawn]))) for drawn in subsets]
     scored = Scored(
-        sizes=np.array(sizes, np.int64),
+        sizes=np.repeat(np.array(sizes, np.int64), [len(drawn) for drawn in subsets]),
         wrong=np.stack(wrong),
         losses=np.stack(losses),
         labels=labels[valid],
         groups=unit_numbers([manifest.examples[at] for at in valid]),
+        n=len(everything),
     )
-    return forecast(scored, manifest.classes, rng=rng.derive(seed, "curve"))
+    try:
+        return forecast(scored, manifest.classes, rng=rng.derive(seed, "curve"))
+    except UsageError as error:
+        if error.code != "curve":
+            raise
+        return None  # large groups can leave several sizes with the same number of pictures
+
+
+def _bounded(
+    manifest: Manifest, at: NDArray[np.int64], most: int, draw: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return at most about so many of the positions: whole groups, every class in its share."""
+    if len(at) <= most:
+        return at
+    examples = [manifest.examples[i] for i in at]
+    return at[order(examples, labels_of(manifest)[at], draw) <= most / len(at)]
+
+
+def _subsets(
+    manifest: Manifest, train: NDArray[np.int64], seed: int
+) -> list[list[NDArray[np.int64]]]:
+    """Return the draws of each size that holds enough of every class in all of them."""
+    examples, labels = [manifest.examples[at] for at in train], labels_of(manifest)[train]
+    n_classes = len(manifest.classes)
+
+    def rarest(at: NDArray[np.int64]) -> int:
+        return int(np.bincount(labels[at], minlength=n_classes).min())
+
+    if rarest(np.arange(len(train))) < MIN_EACH:
+        return []
+    orders = [
+        order(examples, labels, rng.derive(seed, "curve", number))
+        for number in range(max(n for _, n in DRAWS))
+    ]
+    found = [[np.flatnonzero(each <= 1 / part) for each in orders[:n]] for part, n in DRAWS]
+    return [drawn for drawn in found if min(map(rarest, drawn)) >= MIN_EACH]
 
 
 def order(
@@ -145,20 +173,21 @@ class Heads:
         targets = np.eye(int(labels.max()) + 1)[labels]
         return cls(own @ own.T, other @ own.T, targets, valid_labels, rows.shape[1])
 
-    def best_penalty(self, at: NDArray[np.int64]) -> float:
-        """Return the penalty of lowest validation log loss with the pictures at some positions."""
+    def tuned(self, at: NDArray[np.int64]) -> tuple[float, float]:
+        """Return penalty and factor of lowest validation log loss with the pictures at ``at``."""
         own, other, targets, shares = self._centred(at)
         values, vectors = np.linalg.eigh(own)
         seen, wanted = other @ vectors, vectors.T @ targets
-        penalties = _PENALTIES * self.n_columns
+        n = len(self.labels)
         found = []
-        for penalty in penalties:
+        for penalty in _PENALTIES * self.n_columns:
             scores = seen @ (wanted / (values + penalty)[:, None]) + shares
-            found.append(float(self._losses(scores).mean()))
-        return float(penalties[int(np.argmin(found))])
+            factor = sharpness(scores, self.labels, np.full(n, 1 / n))
+            found.append((float(self._losses(scores, factor).mean()), float(penalty), factor))
+        return min(found)[1:]
 
     def scored(
-        self, at: NDArray[np.int64], penalty: float
+        self, at: NDArray[np.int64], penalty: float, factor: float
     ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Solve one head; return which validation pictures it gets wrong, and their losses."""
         own, other, targets, shares = self._centred(at)
@@ -166,7 +195,7 @@ class Heads:
         solution = np.linalg.solve(own, targets.astype(own.dtype))
         scores = (other @ solution).astype(np.float64) + shares
         wrong: NDArray[np.bool_] = scores.argmax(axis=1) != self.labels
-        return wrong, self._losses(scores)
+        return wrong, self._losses(scores, factor)
 
     def _centred(
         self, at: NDArray[np.int64]
@@ -182,12 +211,11 @@ class Heads:
             shares,
         )
 
-    def _losses(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        n = len(self.labels)
-        logits = sharpness(scores, self.labels, np.full(n, 1 / n)) * scores
+    def _losses(self, scores: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+        logits = factor * scores
         logits -= logits.max(axis=1, keepdims=True)
         found: NDArray[np.float64] = np.log(np.exp(logits).sum(axis=1))
-        return found - logits[np.arange(n), self.labels]
+        return found - logits[np.arange(len(self.labels)), self.labels]
 
 
 def write(folder: RunFolder, found: MoreData) -> None:
