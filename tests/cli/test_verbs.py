@@ -260,6 +260,7 @@ class FakeRun:
         self.weak_spots = self._run.weak_spots
         self.more_data = self._run.more_data
         self.repeats = self._run.repeats
+        self.cautions = self._run.cautions
         self.report = self._run.report
         self.folder = self._run.folder
         self.bundle = self._run.bundle

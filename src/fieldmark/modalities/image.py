@@ -13,19 +13,17 @@ file's name. What is promised:
 * A side that shrinks is averaged over areas, a side that grows is interpolated (cubic); when one
   shrinks and the other grows, the shrinking comes first.
 
-Not promised: damage inside compressed JPEG data mostly decodes without an error. libjpeg may print
-a line of its own about a damaged file; libtiff is silenced where its symbols can be reached.
+Not promised: damage inside compressed JPEG data mostly decodes without an error. libjpeg and
+libtiff may print a line of their own about a damaged file.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import functools
 import io
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -130,7 +128,7 @@ class ImageModality:
 IMAGE: Final = ImageModality()
 
 
-@contextlib.contextmanager
+@contextmanager
 def opened(data: bytes) -> Iterator[Image]:
     """Read a file's header and refuse what is no picture to decode; nothing else is decoded yet.
 
@@ -149,7 +147,6 @@ def opened(data: bytes) -> Iterator[Image]:
     if _is_heic(data):
         raise _unreadable("heic")
     _quiet_pillow()
-    _quiet_libtiff()
     try:
         with _open(data) as image:
             _check_size(*image.size)
@@ -184,21 +181,6 @@ def _quiet_pillow() -> None:
         entry[3] is not None and _pattern_of(entry[3]) == pattern for entry in warnings.filters
     ):
         warnings.filterwarnings("ignore", module=pattern)
-
-
-@functools.cache
-def _quiet_libtiff() -> None:
-    """Stop the lines that libtiff writes to stderr itself; what they say ends as a reason."""
-    from PIL import _imaging
-
-    # Looked up through the module that Pillow has loaded, since there may be another libtiff. Where
-    # it is linked in without its names (Windows), its lines stay.
-    with contextlib.suppress(OSError, AttributeError):
-        library = ctypes.CDLL(_imaging.__file__)
-        for name in ("TIFFSetErrorHandler", "TIFFSetWarningHandler"):
-            setter = getattr(library, name)
-            setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-            setter(None)
 
 
 def _pattern_of(module: Any) -> str:
