@@ -25,8 +25,10 @@ _HEAD = """\
 
 Written by `python docs/generate.py`; do not edit.
 
-Results go to stdout, everything else to stderr. `--json` prints JSON and nothing else on stdout.
-`-q` keeps results and errors. Colours and moving bars appear on a terminal only, and never with
+Results go to stdout, everything else to stderr. `--json` prints JSON and nothing else on stdout:
+`train` and `demo` an object for each event, `predict` for each file and `runs` for each run, all as
+JSON Lines; every other verb one object. Input that is refused adds `{{"error": ...}}`. `-q` keeps
+results and errors. Colours and moving bars appear on a terminal only, and never with
 `--no-color`, `NO_COLOR` or `TERM=dumb`. `--debug` shows where an error came from. Nothing is
 overwritten.
 

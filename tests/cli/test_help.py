@@ -76,6 +76,14 @@ def test_every_option_of_a_verb_says_what_it_does(fieldmark: Command, verb: str)
     assert [entry for entry in entries if not re.search(r"\s{2,}[A-Z0-9a-z]", entry)] == []
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_says_what_shape_the_json_has(fieldmark: Command, verb: str) -> None:
+    said = " ".join(fieldmark(verb, "--help").out.split())
+    lines = "--json Print JSON Lines on stdout: one object a line." in said
+    assert lines == (verb in ("train", "demo", "predict", "runs"))
+    assert lines or "--json Print one JSON object on stdout." in said
+
+
 @pytest.mark.parametrize("columns", ["60", "80", "120"])
 @pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help_is_no_wider_than_the_screen(

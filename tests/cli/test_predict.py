@@ -31,6 +31,10 @@ def test_the_table_has_one_line_for_each_file(
     assert done.err == f"3 files: 3 labelled.  Model waders-1 (2026-11-22)\n{OLDER}"
 
 
+def test_one_file_is_one_file(fieldmark: Command, model: Path, pictures: list[Path]) -> None:
+    assert fieldmark("predict", model.name, pictures[0]).err.startswith("1 file: 1 labelled.  ")
+
+
 def test_top_shows_as_many_classes(fieldmark: Command, model: Path, pictures: list[Path]) -> None:
     assert fieldmark("predict", model.name, pictures[0], "--top", "1").out == (
         "new/a.ppm  Käuzchen   81 %\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import sys
@@ -198,3 +199,87 @@ def test_the_width_is_never_below_sixty(monkeypatch: pytest.MonkeyPatch) -> None
 )
 def test_names_are_safe_to_show(name: str, safe: str) -> None:
     assert shown(name) == safe
+
+
+PLANNED_REPEATS = events.RepeatsPlanned(n_folds=5, n_repeats=3, n_trainings=15, seconds=None)
+
+
+def said_of(*told: events.Event) -> tuple[list[str], TrainingScreen]:
+    """Return the lines that a screen says about events, and the screen."""
+    said: list[str] = []
+    screen = Screen.reset()
+    screen.say = said.append  # type: ignore[method-assign]
+    with TrainingScreen(screen) as watcher:
+        for event in told:
+            watcher(event)
+    return said, watcher
+
+
+def epoch(number: int, *, best: bool) -> events.EpochDone:
+    return dataclasses.replace(EPOCH, epoch=number, best=best)
+
+
+def test_ctrl_c_in_repeats_says_what_becomes_of_the_training_under_way() -> None:
+    by_epochs, _ = said_of(EPOCH, PLANNED_REPEATS, events.StopRequested())
+    assert by_epochs[2] == (
+        "Ctrl-C: the training under way is dropped, the others are kept. Again: quit."
+    )
+    solved, _ = said_of(PLANNED_REPEATS, events.StopRequested())
+    assert solved[1] == ("Ctrl-C: the training under way is finished and is the last. Again: quit.")
+    before, _ = said_of(EPOCH, events.StopRequested())
+    assert before[1].startswith("Ctrl-C: this epoch is finished, the best kept and measured.")
+
+
+def test_ctrl_c_before_the_first_repeat_is_done_is_an_interruption_too() -> None:
+    said, watcher = said_of(EPOCH, PLANNED_REPEATS, events.StopRequested())
+    assert said[-1] == "Stopped before one more training was done."
+    assert watcher.interrupted
+
+
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_repeats_that_were_summed_up_say_themselves_whether_they_were_stopped(
+    interrupted: bool,
+) -> None:
+    done = events.RepeatsDone(repeats={}, interrupted=interrupted)
+    said, watcher = said_of(PLANNED_REPEATS, events.StopRequested(), done)
+    assert watcher.interrupted is interrupted
+    assert "Stopped before" not in said[-1]
+
+
+def test_ctrl_c_in_the_run_itself_is_not_taken_for_one_in_the_repeats() -> None:
+    _, watcher = said_of(events.StopRequested(), EPOCH)
+    assert not watcher.interrupted
+
+
+def test_the_epoch_that_ships_is_named_for_what_it_is() -> None:
+    def last(kept: int, *told: events.Event) -> str:
+        stopped = events.Stopped(reason="done", text="All 3 epochs are done.", best_epoch=kept)
+        return said_of(*told, stopped)[0][-1]
+
+    worse = [epoch(1, best=True), epoch(2, best=True), epoch(3, best=False)]
+    assert last(3, *worse) == "All 3 epochs are done. Epoch 3, the last one, is kept."
+    assert last(2, *worse) == "All 3 epochs are done. Best epoch 2."
+    better = [*worse[:2], epoch(3, best=True)]
+    assert last(3, *better) == "All 3 epochs are done. Best epoch 3."
+
+
+def test_the_epochs_of_one_step_of_fine_tuning_say_nothing_of_the_next() -> None:
+    tuned = events.FineTuned(
+        what="blocks",
+        kept=True,
+        share=1.0,
+        accuracy_before=0.5,
+        accuracy=0.6,
+        log_loss_before=1.0,
+        log_loss=0.9,
+        n=10,
+        recipe={},
+    )
+    stopped = events.Stopped(reason="done", text="Done.", best_epoch=1)
+    said, _ = said_of(epoch(1, best=False), tuned, stopped)
+    assert said[-1] == "Done. Best epoch 1."
+
+
+def test_a_head_names_no_epoch() -> None:
+    said, _ = said_of(events.Stopped(reason="solved", text="Solved.", best_epoch=0))
+    assert said == ["Solved."]

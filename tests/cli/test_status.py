@@ -19,8 +19,10 @@ from tests.cli.conftest import Command, World, environment, spawned
     ("words", "first"),
     [
         (["nonsense"], "fieldmark: No such command 'nonsense'. [usage]"),
-        (["predict"], "fieldmark: Missing argument 'run'. [usage]"),
-        (["net"], "fieldmark: Missing argument 'name'. [usage]"),
+        (["predict"], "fieldmark: Missing argument 'RUN'. [usage]"),
+        (["compare", "A"], "fieldmark: Missing argument 'B'. [usage]"),
+        (["evaluate", "--by"], "fieldmark: Option '--by' requires an argument. [usage]"),
+        (["net"], "fieldmark: Missing argument 'NAME'. [usage]"),
         (["train"], "fieldmark: No data folder is given. [usage]"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
@@ -30,7 +32,10 @@ def test_a_wrong_command_line_is_status_2(fieldmark: Command, words: list[str], 
     assert done.status == 2
     assert done.out == ""
     assert done.err.splitlines()[0] == first
-    assert done.err.splitlines()[1].startswith("  next:  fieldmark ")
+    hint = done.err.splitlines()[1]
+    assert hint.startswith("  next:  fieldmark ")
+    if words[0] in cli.VERBS:
+        assert hint.startswith(f"  next:  fieldmark {words[0]} ")
 
 
 @pytest.mark.parametrize(
@@ -91,6 +96,32 @@ def test_a_setting_out_of_range_is_refused_before_any_work(fieldmark: Command, h
     assert done.status == 2
     assert "[setting-range]" in done.err
     assert "epochs is 0" in done.err
+
+
+@pytest.mark.parametrize("verb", ["train", "split"])
+@pytest.mark.parametrize("folds", ["-1", "1", "21", "200"])
+def test_every_number_of_folds_that_makes_no_sense_gets_one_answer(
+    fieldmark: Command, here: Path, verb: str, folds: str
+) -> None:
+    done = fieldmark(verb, "nowhere", "--folds", folds)
+    assert (done.status, done.out) == (2, "")
+    first = done.err.splitlines()[0]
+    assert first == f"fieldmark: --folds is {folds}, but must be 0 or 2 to 20. [folds]"
+
+
+@pytest.mark.parametrize("folds", ["0", "2", "20"])
+def test_a_number_of_folds_that_makes_sense_is_taken(
+    fieldmark: Command, here: Path, folds: str
+) -> None:
+    done = fieldmark("split", "nowhere", "--folds", folds)
+    assert "[no-folder]" in done.err
+
+
+def test_the_command_line_and_the_dealing_agree_on_folds() -> None:
+    from fieldmark.cli.options import MAX_FOLDS
+    from fieldmark.data import folds
+
+    assert MAX_FOLDS == folds.MAX_FOLDS
 
 
 def test_an_unknown_word_names_the_known_ones(fieldmark: Command, here: Path) -> None:

@@ -250,6 +250,19 @@ def test_no_runs_is_said_beside_the_results(fieldmark: Command, here: Path) -> N
     assert (done.status, done.out, done.err) == (0, "", "No runs in runs.\n")
 
 
+FILES = ("report.html", "shapes-1.fieldmark")
+
+
+class Said:
+    """Stands for a run's attribute that only says lines."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+
+    def lines(self) -> list[str]:
+        return self._lines
+
+
 class FakeRun:
     """A run that nothing had to be trained for."""
 
@@ -260,6 +273,7 @@ class FakeRun:
         self.weak_spots = self._run.weak_spots
         self.more_data = self._run.more_data
         self.repeats = self._run.repeats
+        self.cautions = self._run.cautions
         self.report = self._run.report
         self.folder = self._run.folder
         self.bundle = self._run.bundle
@@ -288,6 +302,89 @@ def test_training_in_json_prints_events_and_nothing_else(
     done = fieldmark("train", "flowers", "--json")
     assert (done.status, done.err) == (0, "")
     assert [event["event"] for event in lines_of_json(done.out)] == ["run_started", "early_stop"]
+
+
+def test_training_says_beside_its_figures_what_limits_them(world: World) -> None:
+    lines = world.trained.out.splitlines()
+    assert (
+        "  note: The test part holds only 9 pictures: one picture more or less moves the" in lines
+    )
+    noted = [at for at, line in enumerate(lines) if line.startswith("  note: ")]
+    assert max(at for at, line in enumerate(lines) if " recall " in line) < noted[0]
+    card = json.loads((world.run / "card.json").read_text(encoding="utf-8"))
+    told = re.sub(r"\s+", " ", world.trained.out)
+    assert all(each in told for each in card["cautions"])
+
+
+def test_three_notes_at_most_are_printed_and_none_in_json(
+    fieldmark: Command, trained: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = property(lambda run: ("One.", "T\x1bwo.", "Three.", "Four."))
+    monkeypatch.setattr("fieldmark.workflow.run.Run.cautions", many)
+    lines = fieldmark("train", "flowers").out.splitlines()
+    noted = [line for line in lines if line.startswith("  note:")]
+    assert noted == ["  note: One.", "  note: T\\x1bwo.", "  note: Three."]
+    assert "One." not in fieldmark("train", "flowers", "--json").out
+
+
+def test_what_the_report_says_itself_is_no_note(
+    fieldmark: Command,
+    trained: list[dict[str, Any]],
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fieldmark.workflow.run import open_run
+
+    verdict = open_run(world.run).report.verdict
+    monkeypatch.setattr("fieldmark.workflow.run.Run.cautions", property(lambda run: (verdict,)))
+    assert "note:" not in fieldmark("train", "flowers").out
+
+
+def test_the_figures_are_printed_before_the_repeats_and_only_once(
+    fieldmark: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    world: World,
+) -> None:
+    early: list[str] = []
+
+    def train(folder: str, net: str, *, settings: Any, listen: Any, command: str) -> FakeRun:
+        told = {"folder": str(world.run), "bundle": "", "report": "", "seconds": 1.0}
+        listen(events.RunFinished(**told))
+        early.append(capfd.readouterr().out)
+        return FakeRun(world)
+
+    monkeypatch.setattr("fieldmark.workflow.training.train", train)
+    late = fieldmark("train", "flowers", "--folds", "2").out
+    assert re.search(r"^  accuracy ", early[0], re.MULTILINE)
+    assert late.splitlines() == ["", *(str(world.run / name) for name in FILES)]
+
+
+def test_no_figure_is_cut_on_a_narrow_screen(
+    fieldmark: Command,
+    trained: list[dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from fieldmark.workflow.run import Run
+
+    spread = "  spread (SD, points): folds 11.7 (pictures alone 8.2), repeats 8.2, seeds 1.0"
+    line = "Twice 3,015 pictures: 78.0 % (74.3 to 82.1), now 76.7 %: +1.3 (-0.2 to +2.7)"
+    worse = "worse on: weather: rain 32.0 % (24 to 42, 100 pictures) against 80.0 % elsewhere"
+    instead = {
+        "repeats": Said([spread]),
+        "weak_spots": Said([worse]),
+        "more_data": {"line": line, "class_line": "Of no class."},
+        "cautions": ("word " * 30,),
+    }
+    for name, value in instead.items():
+        monkeypatch.setattr(Run, name, property(lambda run, value=value: value))
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = fieldmark("train", "flowers").out.splitlines()
+    paths = [at for at, each in enumerate(lines) if each.endswith(("report.html", ".fieldmark"))]
+    assert len(paths) == 2
+    assert max(len(each) for at, each in enumerate(lines) if at not in paths) <= 60
+    told = re.sub(r"\s+", " ", "\n".join(lines))
+    assert all(each.strip() in told for each in (spread, line, worse))
 
 
 def test_quiet_training_prints_results_only(

@@ -123,3 +123,15 @@ def test_people_see_it_on_the_screen_and_on_the_page():
 @pytest.mark.parametrize("width", [20, 60, 80])
 def test_no_line_is_wider_than_the_screen(width):
     assert all(len(line) <= width for line in report(doubted()).lines(width))
+
+
+def test_the_calibration_stands_on_one_line_where_it_fits_and_on_two_uncut():
+    found = doubted()
+    (wide,) = [line for line in found.lines() if "ECE" in line]
+    assert len(wide) == 64
+    assert found.lines(64) == found.lines()
+    narrow = found.lines(60)
+    assert max(map(len, narrow)) <= 60
+    assert len(narrow) == len(found.lines()) + 1
+    at = next(at for at, line in enumerate(narrow) if "ECE" in line)
+    assert f"{narrow[at]} {narrow[at + 1].strip()}" == wide

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 import fieldmark as fm
 from fieldmark.inference.predictor import Prediction, Unread
+from fieldmark.workflow.run import Run
 from tests.workflow.conftest import Finished
 
 
@@ -104,3 +106,15 @@ def test_predicting_by_name_looks_the_model_up(finished: Finished) -> None:
     assert isinstance(first, Prediction)
     assert isinstance(second, Unread)
     assert second.code == "no-file"
+
+
+def test_a_run_knows_what_limits_its_figures(finished: Finished) -> None:
+    card = json.loads((finished.run.folder / "card.json").read_text(encoding="utf-8"))
+    assert finished.run.cautions == tuple(card["cautions"])
+    assert any("The test part holds only" in each for each in finished.run.cautions)
+
+
+def test_a_run_of_an_older_version_has_no_cautions(tmp_path: Path) -> None:
+    assert Run(tmp_path).cautions == ()
+    (tmp_path / "card.json").write_text('{"schema": "fieldmark.facts/1"}', encoding="utf-8")
+    assert Run(tmp_path).cautions == ()

@@ -142,9 +142,9 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = app(_globals_first(arguments), prog_name="fieldmark", standalone_mode=False)
     except _Carried as carried:
-        return _failed(shown, carried.error)
+        return _failed(shown, carried.error, arguments)
     except Exception as error:  # the last net
-        return _failed(shown, error)
+        return _failed(shown, error, arguments)
     return result if isinstance(result, int) else 0
 
 
@@ -155,7 +155,7 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
     return [*moved, *(word for word in words[:end] if word not in _ANYWHERE), *words[end:]]
 
 
-def _failed(shown: Screen, error: BaseException) -> int:
+def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> int:
     """Say what went wrong; return the exit status."""
     status = 1
     match error:
@@ -164,7 +164,7 @@ def _failed(shown: Screen, error: BaseException) -> int:
             if shown.as_json:
                 shown.json({"error": error.to_dict()})
         case typer.TyperException():
-            lines, status = _usage_lines(error), 2
+            lines, status = _usage_lines(error, arguments), 2
         case KeyboardInterrupt() | typer.Abort() | EOFError():
             shown.error(["fieldmark: stopped by Ctrl-C. [interrupted]"])
             return INTERRUPTED
@@ -189,8 +189,13 @@ def _failed(shown: Screen, error: BaseException) -> int:
     return status
 
 
-def _usage_lines(error: typer.TyperException) -> list[str]:
+def _usage_lines(error: typer.TyperException, arguments: Sequence[str]) -> list[str]:
     context = getattr(error, "ctx", None)
-    command = context.command_path if context else "fieldmark"
+    # Typer's own parser loses sight of the verb where an option lacks its value.
+    verb = next((word for word in arguments if word in VERBS), "")
+    command = context.command_path if context else f"fieldmark {verb}".rstrip()
     what = " ".join(error.format_message().split())
+    param: Any = getattr(error, "param", None)
+    if param and param.param_type_name == "argument":  # named as the usage line names it
+        what = what.replace(f"'{param.name}'", f"'{param.name.upper()}'")
     return [f"fieldmark: {what} [usage]", f"  next:  {command} --help"]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli.options import Json, Quiet
+from fieldmark.cli.options import JsonLines, Quiet
 from fieldmark.cli.progress import TrainingScreen
 from fieldmark.cli.screen import screen
 
@@ -17,7 +17,7 @@ def demo(
     out: Annotated[
         str, typer.Option("--out", "-o", help="Folder to make; must not exist.", metavar="FOLDER")
     ] = "fieldmark-demo",
-    json_: Json = False,
+    json_: JsonLines = False,
     quiet: Quiet = False,
 ) -> None:
     """Go the whole way once, on real handwritten digits.

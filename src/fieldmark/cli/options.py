@@ -8,7 +8,12 @@ from typing import Annotated, Final
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+from fieldmark.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Print JSON Lines on stdout: one object a line.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors.")]
 Labels = Annotated[str, typer.Option(help="CSV with path,label[,group,split].", metavar="CSV")]
 LabelFrom = Annotated[
@@ -36,8 +41,23 @@ NoClean = Annotated[
     bool,
     typer.Option("--no-clean", help="Leave no copy, conflict or leak out; keep them together."),
 ]
+MAX_FOLDS: Final = 20
 
 _USUAL: Final = {"--label-from": "folder", "--overrides": "auto"}
+
+
+def checked_folds(n: int | None) -> None:
+    """Refuse a number of folds that makes no sense; None and 0: there are none.
+
+    Raises
+    ------
+    UsageError
+        Code ``folds``.
+    """
+    if n and not 2 <= n <= MAX_FOLDS:
+        raise UsageError(
+            f"--folds is {n}, but must be 0 or 2 to {MAX_FOLDS}.", code="folds", hint="--folds 5"
+        )
 
 
 def again(verb: str, folder: str, given: Mapping[str, str | float | bool | None]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from fieldmark.cli.options import Json, Precision, Quiet, RunsFolder
+from fieldmark.cli.options import JsonLines, Precision, Quiet, RunsFolder
 from fieldmark.cli.screen import Screen, screen, shown
 from fieldmark.data import table
 from fieldmark.errors import DataError, UsageError
@@ -39,7 +39,7 @@ def predict(
     ] = False,
     precision: Precision = "float32",
     runs_folder: RunsFolder = "runs",
-    json_: Json = False,
+    json_: JsonLines = False,
     quiet: Quiet = False,
 ) -> int:
     """Label new pictures, one line each.
@@ -87,8 +87,9 @@ def _closing(out: Screen, predictor: Predictor, count: Counter[str]) -> None:
     if predictor.bundle.created:
         model += f" ({predictor.bundle.created[:10]})"
     kinds = ["labelled", *(kind for kind in _KINDS[1:] if count[kind])]
-    counted = ", ".join(f"{count[kind]} {kind}" for kind in kinds)
-    out.say(f"{count.total()} files: {counted}.  {model}")
+    counted = ", ".join(f"{count[kind]:,} {kind}" for kind in kinds)
+    n = count.total()
+    out.say(f"{n:,} {'file' if n == 1 else 'files'}: {counted}.  {model}")
     if not predictor.bundle.thresholds.decides:
         out.say("This model file is older and says of no answer whether it is sure; train again.")
 

@@ -63,7 +63,8 @@ class TrainingScreen:
         self._epoch = 0
         self._epochs = 0
         self._times: list[float] = []
-        self._repeating = False
+        self._flags: dict[int, bool] = {}  # whether an epoch was the best so far
+        self._by_epochs = self._repeating = self._stopping = False
 
     def __enter__(self) -> TrainingScreen:
         return self
@@ -75,6 +76,10 @@ class TrainingScreen:
         trace: TracebackType | None,
     ) -> None:
         self._end_bar()
+        if self._stopping and kind is None:  # Ctrl-C came before there was anything to sum up
+            self.interrupted = True
+            if not self._screen.as_json:
+                self._screen.say("Stopped before one more training was done.")
 
     def __call__(self, event: Event) -> None:
         """Take one event."""
@@ -85,8 +90,11 @@ class TrainingScreen:
         self._end_bar()
         if isinstance(event, Stopped):
             self.interrupted |= event.reason == "interrupted"
+        if isinstance(event, StopRequested):
+            self._stopping = self._repeating
         if isinstance(event, RepeatsDone):
             self.interrupted |= event.interrupted
+            self._stopping = False
         if self._screen.as_json:
             self._screen.json(event.to_dict())
         else:
@@ -114,6 +122,7 @@ class TrainingScreen:
             case FineTuned():
                 self._epoch = self._epochs = 0
                 self._times.clear()
+                self._flags.clear()
                 return [_fine_tuned_line(event)]
             case EpochDone():
                 return self._epoch_lines(event)
@@ -123,16 +132,23 @@ class TrainingScreen:
             case Repeated():
                 return [_repeated_line(event)]
             case StopRequested() if self._repeating:
-                return ["Ctrl-C: the training under way is the last. Again: quit."]
+                return [_stop_line(by_epochs=self._by_epochs)]
             case StopRequested():
                 return ["Ctrl-C: this epoch is finished, the best kept and measured. Again: quit."]
             case Stopped():
-                last = f" Best epoch {event.best_epoch}." if event.reason in _HAS_BEST else ""
-                return [event.text + last]
+                return [event.text + self._kept(event)]
             case Evaluated():
                 return ["Now measured once on the test part:", ""]
             case _:
                 return []
+
+    def _kept(self, event: Stopped) -> str:
+        """Say which epoch ships: the best one, or the last where one cycle ran to its end."""
+        if event.reason not in _HAS_BEST:
+            return ""
+        if self._flags.get(event.best_epoch, True):
+            return f" Best epoch {event.best_epoch}."
+        return f" Epoch {event.best_epoch}, the last one, is kept."
 
     def _planned_lines(self, event: Planned) -> list[str]:
         recipe = event.recipe
@@ -149,6 +165,7 @@ class TrainingScreen:
 
     def _epoch_lines(self, event: EpochDone) -> list[str]:
         self._epoch, self._epochs = event.epoch, event.epochs
+        self._flags[event.epoch], self._by_epochs = event.best, True
         self._times.append(event.seconds)
         if self._screen.live:
             return [
@@ -257,6 +274,12 @@ def _repeats_line(event: RepeatsPlanned) -> str:
     times = f", dealt {event.n_repeats} times over" if event.n_folds and event.n_repeats > 1 else ""
     about = "" if event.seconds is None else f", about {_duration(event.seconds)}"
     return f"\nHow much of it is luck: {event.n_trainings:,} more trainings {kind}{times}{about}"
+
+
+def _stop_line(*, by_epochs: bool) -> str:
+    if by_epochs:
+        return "Ctrl-C: the training under way is dropped, the others are kept. Again: quit."
+    return "Ctrl-C: the training under way is finished and is the last. Again: quit."
 
 
 def _repeated_line(event: Repeated) -> str:

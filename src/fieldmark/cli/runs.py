@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fieldmark.cli.options import Json, RunsFolder
+from fieldmark.cli.options import JsonLines, RunsFolder
 from fieldmark.cli.screen import screen
 
 
-def runs(folder: RunsFolder = "runs", json_: Json = False) -> None:
+def runs(folder: RunsFolder = "runs", json_: JsonLines = False) -> None:
     """List the runs, oldest first, with what each measured.
 
     Example: fieldmark runs

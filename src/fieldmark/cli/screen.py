@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from fieldmark.errors import FieldmarkError
+
+_INSIDE_NUMBERS: Final = re.compile(r"(?<=\d) (?=%)|(?<=\d) (?=to [-+]?\d)|(?<=\d to) (?=[-+]?\d)")
+_GLUE: Final = "\N{NO-BREAK SPACE}"
 
 
 class Screen:
@@ -60,8 +65,8 @@ class Screen:
 
     @property
     def live(self) -> bool:
-        """Whether bars may move on stderr."""
-        return sys.stderr.isatty() and not self.quiet and os.environ.get("TERM") != "dumb"
+        """Whether bars may move on stderr; they are drawn with escape codes too."""
+        return sys.stderr.isatty() and not self.quiet and not self._no_color
 
     @property
     def width(self) -> int:
@@ -83,6 +88,18 @@ class Screen:
         """Print lines to stdout."""
         for line in lines:
             self.result(line)
+
+    def wrapped(self, lines: Iterable[str], *, hang: int = 2) -> None:
+        """Print lines to stdout, broken between words where they are wider than the screen.
+
+        Parameters
+        ----------
+        lines : iterable of str
+        hang : int, default=2
+            Columns by which what is carried over stands further in than its line.
+        """
+        for line in lines:
+            self.results(broken(line, self.width, hang=hang))
 
     def json(self, value: Any) -> None:
         """Print one JSON value on one line of stdout."""
@@ -115,6 +132,27 @@ def screen() -> Screen:
 def error_lines(error: FieldmarkError) -> list[str]:
     """Return an error's four parts as lines."""
     return [shown(line) for line in f"fieldmark: {error}".split("\n")]
+
+
+def broken(line: str, width: int, *, hang: int = 2) -> list[str]:
+    """Break a line between words, never inside ``74.6 %`` or ``71.1 to 77.8``.
+
+    Examples
+    --------
+    >>> broken("  accuracy 74.6 % (71.1 to 77.8, 646 pictures)", 32)
+    ['  accuracy 74.6 %', '    (71.1 to 77.8, 646 pictures)']
+    """
+    words = line.lstrip(" ")
+    indent = " " * (len(line) - len(words))
+    found = textwrap.wrap(
+        _INSIDE_NUMBERS.sub(_GLUE, words),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + " " * hang,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [each.replace(_GLUE, " ") for each in found] or [""]
 
 
 def shown(text: str) -> str:

@@ -17,6 +17,7 @@ from fieldmark.cli.options import (
     Overrides,
     Quiet,
     again,
+    checked_folds,
 )
 from fieldmark.cli.progress import TrainingScreen
 from fieldmark.cli.screen import screen, shown
@@ -59,6 +60,7 @@ def split(
     from fieldmark.workflow.splitting import STANDARD_OUTPUT, split_folder
 
     screened = screen().settle(as_json=json_, quiet=quiet)
+    checked_folds(folds)
     data = {"labels": labels, "label_from": label_from, "groups": groups, "overrides": overrides}
     parts = {"valid": val, "test": test, "seed": seed, "folds": folds, "file": saved}
     settings = Settings().changed("data", data).changed("split", parts)

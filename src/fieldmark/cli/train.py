@@ -5,28 +5,33 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from fieldmark.cli.options import (
     Groups,
-    Json,
+    JsonLines,
     LabelFrom,
     Labels,
     Near,
     NoClean,
     Overrides,
     Quiet,
+    checked_folds,
 )
 from fieldmark.cli.progress import TrainingScreen
-from fieldmark.cli.screen import Screen, screen
+from fieldmark.cli.screen import Screen, screen, shown
 
 if TYPE_CHECKING:
     from fieldmark.config import Settings
+    from fieldmark.training.events import Event
     from fieldmark.workflow.continuing import Unfinished
+    from fieldmark.workflow.run import Run
 
 AUTO = "auto"
+NOTES: Final = 3
+"""Cautions that are printed at most; the report has all of them."""
 
 
 def train(
@@ -111,7 +116,7 @@ def train(
     config: Annotated[
         str, typer.Option(help="Settings; a run's config.toml repeats it.", metavar="FILE")
     ] = "",
-    json_: Json = False,
+    json_: JsonLines = False,
     quiet: Quiet = False,
 ) -> int:
     """Train a classifier, then measure it on unseen pictures.
@@ -171,15 +176,39 @@ def train(
             "allow_network": allow_network or None,
         },
     }
-    shown = screen().settle(as_json=json_, quiet=quiet)
+    screened = screen().settle(as_json=json_, quiet=quiet)
+    checked_folds(folds)
     kept = _unfinished(folder, out) if resume or resume_anyway else None
     settings = _settings(preset, config, tables, kept)
     given = (folder or settings.data.folder, net or AUTO)
-    return _trained(shown, given, settings, kept, anyway=resume_anyway)
+    return _trained(screened, given, settings, kept, anyway=resume_anyway)
+
+
+class _Listening:
+    """Shows a training, and its figures before the repeats, which may take hours; final."""
+
+    def __init__(self, watcher: TrainingScreen, out: Screen) -> None:
+        self.told = False
+        self._watcher, self._out = watcher, out
+
+    def __call__(self, event: Event) -> None:
+        """Take one event."""
+        from fieldmark.training.events import RunFinished
+        from fieldmark.workflow.run import Run
+
+        self._watcher(event)
+        if isinstance(event, RunFinished):
+            self.tell(Run(Path(event.folder)))
+
+    def tell(self, run: Run) -> None:
+        """Print what the test part said, once."""
+        if not self.told and not self._out.as_json:
+            _tell(self._out, run)
+        self.told = True
 
 
 def _trained(
-    shown: Screen,
+    out: Screen,
     given: tuple[str, str],
     settings: Settings,
     kept: Unfinished | None,
@@ -193,26 +222,32 @@ def _trained(
     folder, net = given
     if not folder:
         raise UsageError("No data folder is given.", code="usage", hint="fieldmark train FOLDER")
-    with TrainingScreen(shown) as watcher:
+    with TrainingScreen(out) as watcher:
+        listen = _Listening(watcher, out)
         if kept is not None:
-            run = training.resume(kept, net, settings=settings, anyway=anyway, listen=watcher)
+            run = training.resume(kept, net, settings=settings, anyway=anyway, listen=listen)
         else:
             command = shlex.join(["fieldmark", *sys.argv[1:]])
-            run = training.train(folder, net, settings=settings, listen=watcher, command=command)
-    if not shown.as_json:
-        shown.results(run.report.lines(shown.width))
-        if run.weak_spots is not None:
-            shown.results(f"  {line}" for line in run.weak_spots.lines())
-        if run.more_data is not None:
-            shown.results(["", run.more_data["line"], run.more_data["class_line"]])
+            run = training.train(folder, net, settings=settings, listen=listen, command=command)
+    if not out.as_json:
+        listen.tell(run)
         if run.repeats is not None:
-            shown.result("")
-            shown.results(run.repeats.lines())
-        shown.result("")
-        for path in (run.folder / "report.html", run.bundle):
-            shown.result(str(path))
-        shown.next("fieldmark predict latest PICTURES", "fieldmark evaluate latest OTHER_FOLDER")
+            out.wrapped(["", *run.repeats.lines()])
+        out.results(["", str(run.folder / "report.html"), str(run.bundle)])
+        out.next("fieldmark predict latest PICTURES", "fieldmark evaluate latest OTHER_FOLDER")
     return 130 if watcher.interrupted else 0
+
+
+def _tell(out: Screen, run: Run) -> None:
+    """Print the figures of a run, where it fails, and what limits its figures."""
+    out.results(run.report.lines(out.width))
+    if run.weak_spots is not None:
+        out.wrapped(f"  {shown(line)}" for line in run.weak_spots.lines())
+    if run.more_data is not None:
+        out.wrapped(["", run.more_data["line"], run.more_data["class_line"]])
+    said = (run.report.verdict, run.report.alone.verdict)
+    notes = [each for each in run.cautions if each not in said][:NOTES]
+    out.wrapped(["", *(f"  note: {shown(each)}" for each in notes)] if notes else [], hang=6)
 
 
 def _unfinished(thing: str, out: str) -> Unfinished:

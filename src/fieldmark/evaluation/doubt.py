@@ -39,17 +39,19 @@ class Doubt:
     promise: str
     """What the model file promises, in words."""
 
-    def lines(self) -> list[str]:
-        """Write it as plain text, a few short lines."""
+    def lines(self, width: int = 80) -> list[str]:
+        """Write it as plain text, a few lines of at most ``width`` columns, 60 or more."""
         rows = [("accepted", self.coverage), ("wrong of them", self.error)]
         told = [(name, each) for name, each in [*rows, ("unknown", self.unknown)] if each]
         found = [f"  {name:<13} {each.text:<7}  ({each.interval})" for name, each in told]
         after = self.after
-        found.append(
-            f"  {'ECE':<13} {after.ece:<7.3f}  ({after.low:.3f} to {after.high:.3f}; "
-            f"by chance up to {after.null_high:.3f})"
-        )
-        return found
+        calibrated = f"  {'ECE':<13} {after.ece:<7.3f}  ({after.low:.3f} to {after.high:.3f}"
+        chance = f"by chance up to {after.null_high:.3f})"
+        whole = f"{calibrated}; {chance}"
+        return [
+            *found,
+            *([whole] if len(whole) <= width else [f"{calibrated};", f"{'':26}{chance}"]),
+        ]
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Doubt:

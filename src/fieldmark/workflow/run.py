@@ -80,6 +80,18 @@ class Run:
         kept = self.folder / "repeats.json"
         return Repeats.from_dict(json.loads(kept.read_bytes())) if kept.is_file() else None
 
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """What limits its figures, most important first, as in ``card.json``; empty: nothing does.
+
+        Runs of versions that wrote no such file have none.
+        """
+        kept = self.folder / "card.json"
+        if not kept.is_file():
+            return ()
+        found = json.loads(kept.read_bytes())
+        return tuple(str(each) for each in found.get("cautions", ()))
+
     @cached_property
     def history(self) -> tuple[dict[str, Any], ...]:
         """One dict per epoch."""
