@@ -56,7 +56,7 @@ def dangers(tree: ast.AST) -> Iterator[str]:
 def _of_call(node: ast.Call) -> Iterator[str]:
     called = ast.unparse(node.func)
     owner, _, last = called.rpartition(".")
-    if last in CALLS or called in ("compile", "builtins.compile"):
+    if (last in CALLS and owner != "platform") or called in ("compile", "builtins.compile"):
         yield called
     if last in ("load", "loads", "safe_load") and owner.rpartition(".")[2] in LOADS:
         yield called

@@ -171,7 +171,7 @@ class Report:
 
         60 columns and more show everything; fewer cut the lines.
         """
-        doubt = self.doubt.lines() if self.doubt else []
+        doubt = self.doubt.lines(width) if self.doubt else []
         texts = [*self._head(width), *doubt, "", *self._beside(width), *self._table(width)]
         return [clip(line, max(1, width)).rstrip() for line in texts]
 
