@@ -273,6 +273,7 @@ def test_the_epochs_of_one_step_of_fine_tuning_say_nothing_of_the_next() -> None
         log_loss_before=1.0,
         log_loss=0.9,
         n=10,
+        n_units=10,
         recipe={},
     )
     stopped = events.Stopped(reason="done", text="Done.", best_epoch=1)
