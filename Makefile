@@ -12,12 +12,13 @@ MINUTES ?= 30
 REFERENCE := efficientnet-lite-pytorch==0.1.0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check slow fuzz bench docs clean
+.PHONY: help demo test check browser slow fuzz bench docs clean
 
 help:
 	@echo "make demo    the whole way once, on real digits: about a minute after the installation"
 	@echo "make test    every test but the slow ones"
 	@echo "make check   style, types, import rules, generated pages"
+	@echo "make browser the pages in Debian's Chromium, which is installed first if it is missing (as root)"
 	@echo "make slow    the tests that take minutes, the other Keras backends among them"
 	@echo "make fuzz    hostile bytes for every reader, half an hour; MINUTES=5 for less"
 	@echo "make bench   speed and accuracy on this computer"
@@ -37,6 +38,10 @@ check: $(VENV)/.stamp-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python docs/generate.py --check
+
+browser: $(VENV)/.stamp-dev
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium >/dev/null; }
+	$(BIN)/python -m pytest -q tests/browser
 
 slow: $(VENV)/.stamp-backends
 	$(BIN)/python -m pytest -q -m slow

@@ -187,3 +187,12 @@ def test_a_temperature_is_judged_on_groups_it_was_not_fitted_on():
     few = fit_temperature(logits[:400], labels[:400], units[:400])
     assert few.value == 1.0
     assert "40 groups of validation pictures are too few" in few.text
+
+
+def test_of_a_few_groups_nothing_is_said_about_the_calibration():
+    draw = np.random.default_rng(3)
+    logits, labels = draw.standard_normal((90, 3)), draw.integers(0, 3, 90)
+    for n_groups, told in ((9, False), (10, True)):
+        groups = np.arange(90) % n_groups
+        found = reliability(softmax(logits), labels, groups=groups, rng=draw)
+        assert ((found.low, found.high) != (0.0, 1.0)) is told

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.evaluation.intervals import effective_n, nothing_to_measure, wilson_rate
+from fieldmark.evaluation.measures import FEW_GROUPS
 from fieldmark.evaluation.metrics import Labels, Probs, checked
 
 MIN_PICTURES: Final = 50
@@ -249,6 +250,8 @@ def reliability(
     resampled, null = _in_blocks(again, n, n_resamples), _in_blocks(by_chance, n, n_resamples)
     # Noise adds to distances: resampled errors are larger by as much as they are on average.
     low, high = np.clip(np.quantile(resampled, [0.025, 0.975]) - resampled.mean() + ece, 0.0, 1.0)
+    if groups is not None and len(np.unique(groups)) < FEW_GROUPS:
+        low, high = 0.0, 1.0  # so few say nothing of how groups differ
     ends = np.append(edges[1:], n)
     return Reliability(
         bins=tuple(
