@@ -127,7 +127,7 @@ class TestLight:
     def test_a_rule_that_is_not_clearly_beaten_is_named(self):
         found = light(beside(GOOD, [ahead(0.1), ahead(-0.01, "nearest picture")]))
         assert found.level == "careful"
-        assert found.text == "Better than chance, but not clearly better than nearest picture."
+        assert found.text == "Better than chance, but not clearly better than the nearest picture."
 
     def test_a_rule_on_other_pictures_says_nothing(self):
         other = dataclasses.replace(ahead(0.1), ahead=None)

@@ -27,7 +27,8 @@ NEAREST: Final = "nearest picture"
 SIMPLE: Final = (MOST_FREQUENT, COLOURS, NEAREST)
 """The names of rules; any other name is that of an earlier run, which always ends in a number."""
 LEVEL: Final = 0.95
-_AS_SAID: Final = {COLOURS: "colours alone", NEAREST: "the nearest picture"}
+AS_SAID: Final = {COLOURS: "colours alone", NEAREST: "the nearest picture"}
+"""The rules that look at a picture, as a sentence names them."""
 _WIDE: Final = 46
 """Columns that a row takes beside the name, with the gaps, before the difference."""
 
@@ -131,7 +132,7 @@ def baseline(
 
 def best_rule(baselines: Sequence[Baseline]) -> Baseline | None:
     """Return the best rule that looks at the picture, the first of equals; None: there is none."""
-    rules = [each for each in baselines if each.name in _AS_SAID]
+    rules = [each for each in baselines if each.name in AS_SAID]
     return max(rules, key=lambda each: each.accuracy.value, default=None)
 
 
@@ -182,7 +183,7 @@ def verdict(
     'Clearly better than always answering "rose" (30.0 %) and than colours alone (50.0 %).'
     """
     simple = f'always answering "{printable(always_class)}" ({always.text})'
-    other = f"{_AS_SAID[rule.name]} ({rule.accuracy.text})" if rule else ""
+    other = f"{AS_SAID[rule.name]} ({rule.accuracy.text})" if rule else ""
     behind = as_good(rule)
     if accuracy.value <= always.value:
         return f"Not better than {simple}" + (f", nor than {other}." if behind else ".")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from fieldmark.evaluation.baselines import MOST_FREQUENT
+from fieldmark.evaluation.baselines import AS_SAID
 from fieldmark.evaluation.report import Report
 from fieldmark.evaluation.slices import Slices
 from fieldmark.evaluation.wording import counted, percent, printable
@@ -71,9 +71,9 @@ def light(report: Report) -> Light:
         level, said = "careful", "Not clearly better than chance"
     else:
         paired = [
-            (each.name, each.ahead)
+            (AS_SAID[each.name], each.ahead)
             for each in report.baselines
-            if each.simple and each.name != MOST_FREQUENT and each.ahead is not None
+            if each.name in AS_SAID and each.ahead is not None
         ]
         unbeaten = [name for name, ahead in paired if ahead.low <= 0]
         level = "careful" if unbeaten else "good"
