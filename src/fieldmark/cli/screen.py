@@ -140,7 +140,7 @@ def broken(line: str, width: int, *, hang: int = 2) -> list[str]:
     Examples
     --------
     >>> broken("  accuracy 74.6 % (71.1 to 77.8, 646 pictures)", 32)
-    ['  accuracy 74.6 %', '    (71.1 to 77.8, 646 pictures)']
+    ['  accuracy 74.6 % (71.1 to 77.8,', '    646 pictures)']
     """
     words = line.lstrip(" ")
     indent = " " * (len(line) - len(words))
