@@ -18,6 +18,7 @@ from fieldmark.evaluation.page_facts import (
     RateTest,
     ReportFacts,
 )
+from fieldmark.evaluation.repeats import Outcome, summarize
 from fieldmark.evaluation.report import measure
 from fieldmark.evaluation.risk_coverage import risk_coverage
 from fieldmark.evaluation.slices import Slice, Slices
@@ -65,6 +66,25 @@ def report_of(classes, n=200, n_present=None):
 def thumbnail(size=128):
     noise = rng.derive(1, "jpeg").integers(0, 256, (size, size, 3))
     return encode_jpeg(noise.astype(np.uint8))
+
+
+@functools.cache
+def repeats_of():
+    """Two folds of forty pictures each, in two repeats."""
+    outcomes = [
+        Outcome(
+            repeat=repeat,
+            fold=fold,
+            seed=repeat,
+            at=np.arange(40) + 40 * (fold - 1),
+            right=np.arange(40) % 5 != repeat,
+            losses=np.full(40, 0.3),
+            seconds=1.0,
+        )
+        for repeat in (1, 2)
+        for fold in (1, 2)
+    ]
+    return summarize(outcomes, np.arange(80), n_folds=2, n_repeats=2, seed=0)
 
 
 def facts_of(classes=("daisy", "rose", "tulip"), *, words=("plain",), **changes):
@@ -128,6 +148,7 @@ def facts_of(classes=("daisy", "rose", "tulip"), *, words=("plain",), **changes)
             LearningPoint(n=400, value=0.79, low=0.7, high=0.85, forecast=True),
         ),
         more_data_text=words[0],
+        repeats=repeats_of(),
         slices=Slices(
             found=tuple(
                 Slice(

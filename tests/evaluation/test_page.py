@@ -319,6 +319,13 @@ class TestNewParts:
         text = Reader(render(facts_of(n_looks=3, notes=()))).text
         assert "This test part has been looked at 3 times" in text
 
+    def test_further_trainings_stand_beside_the_result(self):
+        text = Reader(FULL).text
+        assert "4 more trainings, every picture tested twice by one that never saw it:" in text
+        assert "2 2 80.0 % (65.2 to 89.5) 40 0.300" in text
+        alone = dataclasses.replace(facts_of(), repeats=None)
+        assert "luck" not in Reader(render(alone)).text
+
     def test_simple_rules_stand_beside_the_model(self):
         assert "+30.0 points (+25.0 to +35.0)" in Reader(FULL).text
         facts = facts_of()

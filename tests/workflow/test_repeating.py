@@ -202,6 +202,15 @@ def test_the_run_itself_is_complete_and_its_test_part_is_its_own(done: Done) -> 
     assert len(rows_of(done.run.folder / "looks.jsonl")) <= 1
 
 
+def test_the_page_tells_it_too(done: Done) -> None:
+    page = (done.run.folder / "report.html").read_text(encoding="utf-8")
+    assert "How much of it is luck" in page
+    repeats = done.run.repeats
+    assert repeats is not None
+    assert repeats.lines()[1].strip() in page
+    assert "Every training" in page
+
+
 def test_what_was_found_lies_in_the_run_folder(done: Done) -> None:
     found = done.run.repeats
     assert found is not None

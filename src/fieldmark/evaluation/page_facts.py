@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from fieldmark.evaluation.more_data import LearningPoint
+from fieldmark.evaluation.repeats import Repeats
 from fieldmark.evaluation.report import Report
 from fieldmark.evaluation.risk_coverage import CoveragePoint
 from fieldmark.evaluation.slices import Slices
@@ -142,6 +143,8 @@ class ReportFacts:
     """Error among the surest answers, from few to all."""
     mix_ups: tuple[MixUp, ...] = ()
     """The files behind the confusion matrix, most frequent first; the first 60 are listed."""
+    repeats: Repeats | None = None
+    """What further trainings say, on other parts or with other seeds."""
     more_data: tuple[LearningPoint, ...] = ()
     """Accuracy by number of training pictures: what was measured, then the forecast."""
     more_data_text: str = ""

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import platform
+from collections.abc import Callable
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ from fieldmark.data.manifest import Manifest
 from fieldmark.data.table import written
 from fieldmark.evaluation import charts
 from fieldmark.evaluation.metrics import losses
+from fieldmark.evaluation.repeats import Repeats
 from fieldmark.evaluation.report import Report
 from fieldmark.training.events import Event
 from fieldmark.training.head import Head
@@ -28,6 +30,7 @@ from fieldmark.workflow.papers import Papers
 from fieldmark.workflow.weak_spots import WeakSpots
 
 N_WORST: Final = 9
+PageOf = Callable[[Repeats | None], str]
 
 
 def write_all(
@@ -38,7 +41,7 @@ def write_all(
     *,
     model_id: str,
     papers: Papers,
-) -> None:
+) -> PageOf:
     """Write every file of the run but the bundle and the log.
 
     Parameters
@@ -53,6 +56,11 @@ def write_all(
     model_id : str
     papers : Papers
         Of the same facts.
+
+    Returns
+    -------
+    callable
+        Gives the page once more, with what further trainings say.
     """
     surroundings = environment(facts)
     # First: whoever finds figures in the folder of a run that was killed now has had a look.
@@ -68,8 +76,13 @@ def write_all(
     for name, text in papers.files().items():
         folder.write(name, text)
     answers = Answers(scores, tuple(worst), weak)
-    page = documents.report_page(facts, report, answers, papers, surroundings, model_id)
-    folder.write("report.html", page)
+
+    def page(repeats: Repeats | None) -> str:
+        told = dataclasses.replace(answers, repeats=repeats)
+        return documents.report_page(facts, report, told, papers, surroundings, model_id)
+
+    folder.write("report.html", page(None))
+    return page
 
 
 def log_lines(events: list[Event]) -> str:

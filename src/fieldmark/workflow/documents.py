@@ -70,6 +70,7 @@ def report_page(
             settings=_shown_settings(facts.settings),
             risk=page_parts.risk(facts, answers.scores),
             mix_ups=page_parts.mix_ups(test, answers.scores, manifest.classes),
+            repeats=answers.repeats,
             more_data=facts.curve.accuracy if facts.curve else (),
             more_data_text=f"{facts.curve.line}. {facts.curve.class_line}" if facts.curve else "",
             slices=answers.weak.slices,

@@ -12,6 +12,7 @@ from fieldmark.config import Settings
 from fieldmark.data.cache import Pixels
 from fieldmark.data.manifest import Example, Manifest, Note
 from fieldmark.evaluation.more_data import MoreData
+from fieldmark.evaluation.repeats import Repeats
 from fieldmark.export import Exported
 from fieldmark.networks.layer_table import LayerTable
 from fieldmark.quantization import Gate
@@ -97,3 +98,5 @@ class Answers:
     """The pictures with the highest losses, highest first."""
     weak: WeakSpots
     """Where it fails."""
+    repeats: Repeats | None = None
+    """What further trainings say."""

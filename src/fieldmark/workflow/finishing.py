@@ -92,7 +92,9 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     # What other runs lie around must not change a byte of the model file, or of its card.
     written = papers(facts, report.alone, artefacts.environment(facts), weak.slices)
     model_id = made.write_bundle(report.alone.to_dict(), written.card, unnamed)
-    artefacts.write_all(facts, report, scores, weak, model_id=model_id, papers=written)
+    session.page = artefacts.write_all(
+        facts, report, scores, weak, model_id=model_id, papers=written
+    )
     # Told once the look is written down, so that nobody sees a figure that is not counted.
     session.listen(events.Evaluated(report=report.to_dict()))
     if trained.curve is not None:

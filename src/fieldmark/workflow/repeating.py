@@ -85,6 +85,8 @@ def repeated(session: Session, trained: Trained, folder: RunFolder) -> Repeats |
         folder.write(NAMES[1], _csv(found))
 
     found = again.run(manifest, done, keep)
+    if session.page is not None:
+        folder.write("report.html", session.page(found))
     folder.write("log.jsonl", artefacts.log_lines(session.log))
     return found
 

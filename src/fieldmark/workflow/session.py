@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -11,6 +12,7 @@ from fieldmark import runs
 from fieldmark.config import Settings
 from fieldmark.data.looks import Looks
 from fieldmark.data.manifest import Manifest, Note
+from fieldmark.evaluation.repeats import Repeats
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training import events
 from fieldmark.training.checkpoint import Checkpoints
@@ -43,6 +45,8 @@ class Session:
     """What to type to repeat it; of a run that goes on, what began it."""
     wanted: Unfinished | None = None
     """The run to go on with; None: the same again, if it is there."""
+    page: Callable[[Repeats | None], str] | None = None
+    """Gives the report's page with what further trainings say, once the run is finished."""
     anyway: bool = False
     """Go on with it on another computer too."""
     held: Held | None = None
