@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from fieldmark.workflow.lock import wait_for
+
 NAME: Final = "looks.jsonl"
 
 
@@ -115,6 +117,7 @@ def _begin(path: Path) -> None:
     except FileExistsError:
         return
     try:
+        wait_for(descriptor)
         os.write(descriptor, line("fieldmark train", "", "unknown").encode("ascii"))
     finally:
         os.close(descriptor)
@@ -129,6 +132,7 @@ def _append(path: Path, text: str) -> None:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f"{NAME} is no file")
+        wait_for(descriptor)  # or another look's line is seen half written
         if os.lseek(descriptor, 0, os.SEEK_END):
             os.lseek(descriptor, -1, os.SEEK_END)
             text = text if os.read(descriptor, 1) == b"\n" else "\n" + text

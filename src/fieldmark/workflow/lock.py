@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -46,6 +47,16 @@ class Lock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+def wait_for(file: int) -> None:
+    """Hold an open file alone until it is closed; where that cannot be had, go on without."""
+    if sys.platform == "win32":
+        return  # what is locked there cannot be read by others
+    import fcntl
+
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def _lock(file: int) -> None:
