@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import struct
+import tracemalloc
 import zipfile
 import zlib
 from pathlib import Path
@@ -303,3 +304,28 @@ def test_a_missing_folder_is_named(tmp_path, tiny):
 def test_the_file_has_the_permissions_of_any_new_file(model_file, tmp_path):
     (tmp_path / "ordinary").write_bytes(b"")
     assert model_file.stat().st_mode == (tmp_path / "ordinary").stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["card.md", "network.txt", "report.json", "classes.json"])
+def test_a_text_of_900_megabytes_is_refused_before_it_is_read(name, model_file, tmp_path):
+    with zipfile.ZipFile(model_file) as archive:
+        parts = {each: archive.read(each) for each in archive.namelist()}
+    parts[name] = b""
+    pieces = {each: parts[each] for each in PARTS if each in parts}
+    huge = 900_000_000
+    members, tail = container.layout(
+        (each, zlib.crc32(data), huge if each == name else len(data))
+        for each, data in pieces.items()
+    )
+    path = tmp_path / "huge.fieldmark"
+    with path.open("wb") as stream:  # the hole in it takes no disk
+        for member in members:
+            stream.seek(member.offset)
+            stream.write(member.local() + pieces[member.name])
+        stream.seek(members[-1].offset + len(members[-1].local()) + members[-1].size_bytes)
+        stream.write(tail)
+    tracemalloc.start()
+    refused(path, f"{name} has 900,000,000 bytes; .* is most", "model-unsafe")
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert taken < 10_000_000

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from fieldmark.atomic import write_whole
+from fieldmark.bundle import strict_json
 from fieldmark.bundle.refusal import refuse
 from fieldmark.errors import UsageError
 
@@ -49,6 +50,13 @@ PARTS: Final = (
 """Every part there can be, in the order of the file."""
 
 _OPTIONAL: Final = frozenset({INT8, WEIGHTS, UNKNOWN, "recipe.toml", "report.json", "card.md"})
+
+MAX_TEXT_BYTES: Final = 4 << 20
+_MOST_BYTES: Final = {
+    ".json": strict_json.MAX_BYTES,
+    **dict.fromkeys((".txt", ".toml", ".md"), MAX_TEXT_BYTES),
+}
+"""Of one part, by the end of its name; what is not here is bounded by the file."""
 
 _MAX_MEMBERS: Final = 64  # of any format to come; bounds what is read before anything is known
 _MAX_DIRECTORY_BYTES: Final = 1 << 16
@@ -173,6 +181,7 @@ def check_all(stream: BinaryIO, members: Sequence[Member]) -> None:
     names = [member.name for member in members]
     for member in members:
         _check_name(member.name)
+        _check_size(member)
         _check_stored(member)
         if names.count(member.name) > 1:
             refuse("model-unsafe", f"The file holds {member.name} more than once.")
@@ -204,6 +213,12 @@ def _check_name(name: str) -> None:
         refuse("model-unsafe", f"The file holds a part that points outside it: {shown}.")
     if name not in PARTS:
         refuse("model-unsafe", f"The file holds a part that does not belong there: {shown}.")
+
+
+def _check_size(member: Member) -> None:
+    most = _MOST_BYTES.get(Path(member.name).suffix)
+    if most is not None and member.size_bytes > most:
+        refuse("model-unsafe", f"{member.name} has {member.size_bytes:,} bytes; {most:,} is most.")
 
 
 def _check_stored(member: Member) -> None:

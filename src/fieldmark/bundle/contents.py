@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.bundle.container import INT8, UNKNOWN, WEIGHTS
+from fieldmark.bundle.container import INT8, MAX_TEXT_BYTES, UNKNOWN, WEIGHTS
 from fieldmark.bundle.deciding import Thresholds, check_deciding, thresholds
 from fieldmark.bundle.graph import check_onnx
 from fieldmark.bundle.refusal import refuse
@@ -30,7 +30,6 @@ from fieldmark.modalities.base import InputSpec
 MAX_GOLDEN: Final = 64
 """Golden inputs are run at every opening, so there are few."""
 
-_MAX_TEXT_BYTES: Final = 4 << 20
 _NPY: Final = re.compile(
     rb"\x93NUMPY\x01\x00(..)\{'descr': '(\|u1|<f4)', 'fortran_order': False, "
     rb"'shape': (\([0-9, ]{0,80}\)), \} *\n",
@@ -263,7 +262,7 @@ def _encode(part: str, text: str) -> bytes:
 
 
 def _decode(part: str, data: bytes) -> str:
-    if len(data) > _MAX_TEXT_BYTES:
+    if len(data) > MAX_TEXT_BYTES:
         refuse("model-unsafe", f"{part} has {len(data):,} bytes; 4 MiB is the most.")
     try:
         return data.decode()
