@@ -103,13 +103,14 @@ def _by_atheris(atheris: Any, name: str, seconds: float, keep: Path) -> int:
     start.mkdir(parents=True, exist_ok=True)
     for at, data in enumerate(target.seeds()):
         (start / f"seed-{at}").write_bytes(data)
-    words = keep / f"{name}.words"
     escaped = ("".join(f"\\x{byte:02x}" for byte in word) for word in target.words)
+    words = keep / f"{name}.words"
     words.write_text("".join(f'"{word}"\n' for word in escaped), encoding="ascii")
     atheris.instrument_all()
     options = [
         *(f"-max_total_time={int(seconds)}", f"-timeout={int(SLOW_S)}", "-rss_limit_mb=2048"),
-        *(f"-artifact_prefix={keep}/{name}-", f"-max_len={target.max_bytes}", f"-dict={words}"),
+        *(f"-artifact_prefix={keep}/{name}-", f"-max_len={target.max_bytes}"),
+        *([f"-dict={words}"] if target.words else []),  # it refuses an empty one
         *("-print_final_stats=1", "-close_fd_mask=0", str(start)),
     ]
     sys.stdout.flush()
