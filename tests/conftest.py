@@ -37,6 +37,6 @@ def pytest_collection_finish() -> None:
     """
     if "keras" in sys.modules:
         from fieldmark.training import backend
-        from fieldmark.workflow.dataset import cores
+        from fieldmark.workflow.machine import cores
 
         backend.prepare(cores())

@@ -16,7 +16,7 @@ from fieldmark.config import Settings
 from fieldmark.data import cache
 from fieldmark.data.looks import look_at
 from fieldmark.workflow.checking import Check, check
-from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.machine import cores
 from fieldmark.workflow.leaking import leak_tax
 from fieldmark.workflow.suspecting import looked, shortcuts, suspected
 

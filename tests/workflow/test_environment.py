@@ -8,13 +8,13 @@ import pytest
 
 from fieldmark.version import __version__
 from fieldmark.workflow import environment
-from fieldmark.workflow.environment import VARIABLES, differences, fingerprint, versions
+from fieldmark.workflow.environment import BLAS_THREADS, VARIABLES, differences, fingerprint, versions
 
 
 def test_everything_that_was_found_to_change_the_bits_is_in_it() -> None:
     found = fingerprint(2)
-    named = {"python", "numpy", "keras", "tensorflow", "backend", "processor", "cores"}
-    assert named | {"processor features", "threads", "oneDNN", "determinism"} <= set(found)
+    named = {"python", "numpy", "keras", "tensorflow", "backend", "processor", "cores", "BLAS"}
+    assert named | {"processor features", "threads", "BLAS threads", "oneDNN", "determinism"} <= set(found)
     assert found["threads"] == "2"
     assert found == fingerprint(2)
     assert json.loads(json.dumps(found)) == found
@@ -28,6 +28,29 @@ def test_a_variable_that_chooses_kernels_makes_a_difference(
     before = fingerprint(2)
     monkeypatch.setenv(name, "other")
     assert len(differences(before, fingerprint(2))) == 1
+
+
+@pytest.mark.parametrize("name", BLAS_THREADS)
+def test_the_threads_of_blas_are_what_a_variable_says(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "affinity", lambda: 4)
+    for each in BLAS_THREADS:
+        monkeypatch.delenv(each, raising=False)
+    before = fingerprint(2)
+    assert before["BLAS threads"] == "4"
+    for said, taken in (("1", "1"), ("3", "3"), ("64", "4"), ("0", "4"), ("many", "4")):
+        monkeypatch.setenv(name, said)
+        assert fingerprint(2)["BLAS threads"] == taken
+    monkeypatch.setenv(name, "1")
+    assert differences(before, fingerprint(2)) == ["BLAS threads 4 there, 1 here"]
+
+
+def test_the_first_variable_that_says_a_number_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "affinity", lambda: 4)
+    for name, said in zip(BLAS_THREADS, ("", "2", "3"), strict=True):
+        monkeypatch.setenv(name, said)
+    assert environment.blas_threads() == 2
 
 
 def test_one_dnn_is_on_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def _answers(
 ) -> Iterator[Prediction | Unread]:
     from fieldmark.errors import UnreadableExample
     from fieldmark.inference.predictor import Unread
-    from fieldmark.workflow.dataset import cores
+    from fieldmark.workflow.machine import cores
     from fieldmark.workflow.finding import pictures
 
     def many(names: list[str]) -> Iterator[Prediction | Unread]:
