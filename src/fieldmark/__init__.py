@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fieldmark.workflow.checking import Check, check
     from fieldmark.workflow.comparing import Compared, compare
     from fieldmark.workflow.dataset import Dataset, load
+    from fieldmark.workflow.doctor import Diagnosis, doctor
     from fieldmark.workflow.inspecting import Inspection, inspect
     from fieldmark.workflow.measuring import Evaluation, evaluate, predict
     from fieldmark.workflow.network import Net, net
@@ -47,6 +48,7 @@ _WHERE = {
     "ConfigError": "errors",
     "DataError": "errors",
     "Dataset": "workflow.dataset",
+    "Diagnosis": "workflow.doctor",
     "Evaluation": "workflow.measuring",
     "FieldmarkError": "errors",
     "GateError": "errors",
@@ -65,6 +67,7 @@ _WHERE = {
     "check": "workflow.checking",
     "compare": "workflow.comparing",
     "cross_validate": "workflow.training",
+    "doctor": "workflow.doctor",
     "evaluate": "workflow.measuring",
     "inspect": "workflow.inspecting",
     "load": "workflow.dataset",
@@ -85,6 +88,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Dataset",
+    "Diagnosis",
     "Evaluation",
     "FieldmarkError",
     "GateError",
@@ -104,6 +108,7 @@ __all__ = [
     "check",
     "compare",
     "cross_validate",
+    "doctor",
     "evaluate",
     "inspect",
     "load",

@@ -8,13 +8,25 @@ import pytest
 
 from fieldmark.version import __version__
 from fieldmark.workflow import environment
-from fieldmark.workflow.environment import BLAS_THREADS, VARIABLES, differences, fingerprint, versions
+from fieldmark.workflow.environment import (
+    BLAS_THREADS,
+    VARIABLES,
+    differences,
+    fingerprint,
+    versions,
+)
 
 
 def test_everything_that_was_found_to_change_the_bits_is_in_it() -> None:
     found = fingerprint(2)
     named = {"python", "numpy", "keras", "tensorflow", "backend", "processor", "cores", "BLAS"}
-    assert named | {"processor features", "threads", "BLAS threads", "oneDNN", "determinism"} <= set(found)
+    assert named | {
+        "processor features",
+        "threads",
+        "BLAS threads",
+        "oneDNN",
+        "determinism",
+    } <= set(found)
     assert found["threads"] == "2"
     assert found == fingerprint(2)
     assert json.loads(json.dumps(found)) == found

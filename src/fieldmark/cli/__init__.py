@@ -26,6 +26,7 @@ from fieldmark.cli import (
     check,
     compare,
     demo,
+    doctor,
     evaluate,
     inspect,
     net,
@@ -42,6 +43,7 @@ from fieldmark.version import __version__
 
 VERBS: Final[dict[str, Callable[..., Any]]] = {
     "demo": demo.demo,
+    "doctor": doctor.doctor,
     "check": check.check,
     "show": show.show,
     "split": split.split,

@@ -122,6 +122,7 @@ def _made(session: Session, trained: Trained, command: str) -> tuple[_Made, Evid
         fitted.weights,
         pixels=fitted.proof_pixels,
         logits=fitted.proof_logits,
+        threads=session.threads,
     )
     int8: bytes | None = None
     verdict: Gate | None = None
