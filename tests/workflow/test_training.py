@@ -17,7 +17,6 @@ from fieldmark.config import read
 from fieldmark.data.batches import ids_of
 from fieldmark.networks.layer_table import layer_table
 from fieldmark.training.events import DataChecked, Planned, RunFinished, RunStarted
-from fieldmark.version import __version__
 from fieldmark.workflow import artefacts, training
 from fieldmark.workflow.environment import fingerprint
 from fieldmark.workflow.machine import cores

@@ -28,9 +28,9 @@ from fieldmark.training.events import Listener, silent
 from fieldmark.workflow.auditing import audited
 from fieldmark.workflow.check_facts import check_facts, shortcuts_shown, tax_shown
 from fieldmark.workflow.dataset import listed
-from fieldmark.workflow.machine import cores
 from fieldmark.workflow.deeper import deeper, tax_to_dict
 from fieldmark.workflow.leaking import LeakTax
+from fieldmark.workflow.machine import cores
 from fieldmark.workflow.pages import check_replaceable, write_page
 from fieldmark.workflow.suspecting import Shortcut
 

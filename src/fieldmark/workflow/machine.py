@@ -1,4 +1,4 @@
-"""This computer, as far as fieldmark may use it: processor, cores, memory. Standard library only."""
+"""Processor, cores and memory, as far as fieldmark may use them. Standard library only."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_prec
 from fieldmark.workflow import counter
 from fieldmark.workflow.counter import Looks
 from fieldmark.workflow.dataset import Dataset, corrected, list_of
-from fieldmark.workflow.machine import cores
 from fieldmark.workflow.finding import pictures
+from fieldmark.workflow.machine import cores
 from fieldmark.workflow.run import Run, open_run
 
 

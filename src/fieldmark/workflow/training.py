@@ -18,8 +18,8 @@ from fieldmark.training.events import Listener, Noted, silent
 from fieldmark.workflow.choosing import Choice, choose, starts_pretrained
 from fieldmark.workflow.continuing import Unfinished
 from fieldmark.workflow.dataset import Dataset, load, prepared
-from fieldmark.workflow.machine import cores
 from fieldmark.workflow.finishing import finish
+from fieldmark.workflow.machine import cores
 from fieldmark.workflow.network import Net
 from fieldmark.workflow.repeating import afresh, repeated
 from fieldmark.workflow.run import Run
