@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fieldmark.workflow.inspecting import Inspection, inspect
     from fieldmark.workflow.measuring import Evaluation, evaluate, predict
     from fieldmark.workflow.network import Net, net
+    from fieldmark.workflow.reproducing import Reproduction, reproduce
     from fieldmark.workflow.run import Run, open_run
     from fieldmark.workflow.run import open_model as open
     from fieldmark.workflow.training import cross_validate, train
@@ -58,6 +59,7 @@ _WHERE = {
     "Net": "workflow.network",
     "Prediction": "inference.predictor",
     "Predictor": "inference.predictor",
+    "Reproduction": "workflow.reproducing",
     "Run": "workflow.run",
     "Settings": "config",
     "TrainingDiverged": "errors",
@@ -75,6 +77,7 @@ _WHERE = {
     "open": "workflow.run",
     "open_run": "workflow.run",
     "predict": "workflow.measuring",
+    "reproduce": "workflow.reproducing",
     "train": "workflow.training",
 }
 """Public name -> the module that defines it; imported on first use."""
@@ -98,6 +101,7 @@ __all__ = [
     "Net",
     "Prediction",
     "Predictor",
+    "Reproduction",
     "Run",
     "Settings",
     "TrainingDiverged",
@@ -116,6 +120,7 @@ __all__ = [
     "open",
     "open_run",
     "predict",
+    "reproduce",
     "train",
 ]
 

@@ -37,6 +37,7 @@ def test_nothing_typed_shows_a_dozen_lines_with_two_examples(fieldmark: Command)
         "  train     Train a classifier, then measure it on unseen pictures\n"
         "  evaluate  Measure a model on labelled pictures, with intervals\n"
         "  compare   Compare two or more runs on the same pictures\n"
+        "  reproduce Train a model again and compare it with its file, byte by byte\n"
         "  predict   Label new pictures, one line each\n"
         "  inspect   Look at a model file without running anything of it\n"
         "  runs      List the runs, oldest first, with what each measured\n"
