@@ -227,7 +227,8 @@ def _here(asked: Settings, beside: Settings | None, path: Path, data: str) -> Se
             hint=f"fieldmark reproduce {path.name} FOLDER",
         )
     places = [Path(folder), path.resolve().parent]
-    before = beside or asked
+    # The paths of its own folder are followed; one in a file from elsewhere never is.
+    before = beside or provenance.without_places(asked, "")
     lists = {
         name: _list(getattr(asked.data, name), getattr(before.data, name), places)
         for name in ("labels", "groups", "overrides")
@@ -244,7 +245,7 @@ def _list(name: str, before: str, places: Sequence[Path]) -> str:
     """Return where a list lies: where it was, in the data folder, or beside the model file."""
     if not provenance.is_list(name):
         return name
-    own = provenance.name_of(name)  # a path in a file from elsewhere is not followed
+    own = provenance.name_of(name)
     known = [Path(before)] if Path(before).is_absolute() and Path(before).name == own else []
     for path in (*known, *(place / own for place in places)):
         if path.is_file():
