@@ -13,13 +13,12 @@ def main() -> None:
     sys.stderr.flush()
     sys.stderr = open(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: PTH123, SIM115
 
-    from fieldmark.cli import run
-    from fieldmark.workflow.machine import affinity, cores
+    # One thread for NumPy's matrices, whose number changes the bits of a solved head, and costs
+    # more than it brings where a computer is busy. Looked for once, when NumPy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    if "OMP_NUM_THREADS" not in os.environ and cores() < affinity():
-        # NumPy's library knows no quotas: on 64 processors of which a container may use 2 it would
-        # start 64 threads. It looks for this when it is loaded, and not again.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", str(cores()))
+    from fieldmark.cli import run
+
     status = run(sys.argv[1:])
     sys.stderr.flush()
     sys.exit(status)

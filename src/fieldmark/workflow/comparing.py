@@ -205,7 +205,7 @@ def _compared(models: Sequence[_Model], measured: Sequence[Answered], what: str)
 
 
 def groups_of(answers: Sequence[Answer], sha256: Sequence[str]) -> np.ndarray[Any, Any] | None:
-    """Number what belongs together among answered pictures; None: each stands alone."""
+    """Tell what belongs together among answered pictures, by number; None: each stands alone."""
     examples = [
         Example(
             path=each.path, label=each.label, sha256=sha, group=each.group, cluster=each.cluster

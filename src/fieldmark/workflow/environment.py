@@ -118,7 +118,7 @@ def blas_threads() -> int:
     """Return how many threads OpenBLAS takes: as many as it may, unless a variable says fewer.
 
     It decides once, when NumPy is loaded, and cannot be told another number later but through its
-    own functions. The command line bounds it by what a container may use.
+    own functions. The command line sets the variable to 1; in Python, whoever imports NumPy may.
 
     Examples
     --------
