@@ -18,6 +18,7 @@ from fieldmark.workflow.environment import (
     fingerprint,
     versions,
 )
+from fieldmark.workflow.machine import affinity
 
 
 def test_everything_that_was_found_to_change_the_bits_is_in_it() -> None:
