@@ -90,7 +90,9 @@ def of(verb: str, outcomes: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_the_whole_flow_works_with_every_connection_refused(verb: str, outcomes: list[dict[str, Any]]) -> None:
+def test_the_whole_flow_works_with_every_connection_refused(
+    verb: str, outcomes: list[dict[str, Any]]
+) -> None:
     ran = list(of(verb, outcomes))
     assert len(ran) == len(LINES[verb]) > 0
     assert [(each["words"], each["said"]) for each in ran if each["status"] != 0] == []

@@ -29,7 +29,7 @@ def test_nothing_typed_shows_a_dozen_lines_with_two_examples(fieldmark: Command)
         "  fieldmark predict latest *.jpg  name new pictures\n"
         "\n"
         "  demo      Go the whole way once, on real handwritten digits\n"
-        "  doctor    Say what is installed or missing, and how fast this computer is\n"
+        "  doctor    Say what is installed, what is missing, how fast it runs here\n"
         "  check     Find broken, copied, mislabelled, odd and leaking files\n"
         "  show      Show samples, what a network receives, what augmentation does\n"
         "  split     Fix which files are for training, validation and test\n"

@@ -19,7 +19,7 @@ def doctor(
     ] = "runs",
     json_: Json = False,
 ) -> int:
-    """Say what is installed or missing, and how fast this computer is.
+    """Say what is installed, what is missing, how fast it runs here.
 
     Exit status 0 if fieldmark train FOLDER can run here, without a network; 5 if something that it
     needs is missing. Nothing is sent anywhere, and nothing is left behind.

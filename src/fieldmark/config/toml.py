@@ -108,7 +108,7 @@ def to_table(name: str, values: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> print(to_table("a.b", {"one": 1, "the other": "x"}))
+    >>> print(to_table("a.b", {"one": 1, "the other": "x"}), end="")
     [a.b]
     one = 1
     "the other" = "x"
