@@ -1,4 +1,4 @@
-"""What every test needs before the first import of Keras, and the way to real pictures."""
+"""What every test needs before the first import of Keras or NumPy, and the way to real pictures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # some tests run ONNX Runtime themselves
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # TensorFlow reports its build options at every import
 
@@ -37,6 +38,6 @@ def pytest_collection_finish() -> None:
     """
     if "keras" in sys.modules:
         from fieldmark.training import backend
-        from fieldmark.workflow.dataset import cores
+        from fieldmark.workflow.machine import cores
 
         backend.prepare(cores())

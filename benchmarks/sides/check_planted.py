@@ -16,8 +16,8 @@ from fieldmark.config import Settings
 from fieldmark.data import cache
 from fieldmark.data.looks import look_at
 from fieldmark.workflow.checking import Check, check
-from fieldmark.workflow.dataset import cores
 from fieldmark.workflow.leaking import leak_tax
+from fieldmark.workflow.machine import cores
 from fieldmark.workflow.suspecting import looked, shortcuts, suspected
 
 COPY_CODES = ("exact-copy", "near-copy", "burst", "label-conflict", "near-copy-labels")

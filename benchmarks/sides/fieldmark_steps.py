@@ -17,7 +17,7 @@ from fieldmark.networks import weights
 from fieldmark.training import backend
 from fieldmark.training.recipe import Facts, resolve
 from fieldmark.workflow.choosing import choose
-from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.machine import cores
 
 parser = argparse.ArgumentParser()
 parser.add_argument("data", type=Path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fieldmark as fm
 from fieldmark.training import backend
-from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.machine import cores
 
 parser = argparse.ArgumentParser()
 parser.add_argument("data", type=Path)

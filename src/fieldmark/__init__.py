@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from fieldmark.workflow.checking import Check, check
     from fieldmark.workflow.comparing import Compared, compare
     from fieldmark.workflow.dataset import Dataset, load
+    from fieldmark.workflow.doctor import Diagnosis, doctor
     from fieldmark.workflow.inspecting import Inspection, inspect
     from fieldmark.workflow.measuring import Evaluation, evaluate, predict
     from fieldmark.workflow.network import Net, net
+    from fieldmark.workflow.reproducing import Reproduction, reproduce
     from fieldmark.workflow.run import Run, open_run
     from fieldmark.workflow.run import open_model as open
     from fieldmark.workflow.training import cross_validate, train
@@ -47,6 +49,7 @@ _WHERE = {
     "ConfigError": "errors",
     "DataError": "errors",
     "Dataset": "workflow.dataset",
+    "Diagnosis": "workflow.doctor",
     "Evaluation": "workflow.measuring",
     "FieldmarkError": "errors",
     "GateError": "errors",
@@ -56,6 +59,7 @@ _WHERE = {
     "Net": "workflow.network",
     "Prediction": "inference.predictor",
     "Predictor": "inference.predictor",
+    "Reproduction": "workflow.reproducing",
     "Run": "workflow.run",
     "Settings": "config",
     "TrainingDiverged": "errors",
@@ -65,6 +69,7 @@ _WHERE = {
     "check": "workflow.checking",
     "compare": "workflow.comparing",
     "cross_validate": "workflow.training",
+    "doctor": "workflow.doctor",
     "evaluate": "workflow.measuring",
     "inspect": "workflow.inspecting",
     "load": "workflow.dataset",
@@ -72,6 +77,7 @@ _WHERE = {
     "open": "workflow.run",
     "open_run": "workflow.run",
     "predict": "workflow.measuring",
+    "reproduce": "workflow.reproducing",
     "train": "workflow.training",
 }
 """Public name -> the module that defines it; imported on first use."""
@@ -85,6 +91,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Dataset",
+    "Diagnosis",
     "Evaluation",
     "FieldmarkError",
     "GateError",
@@ -94,6 +101,7 @@ __all__ = [
     "Net",
     "Prediction",
     "Predictor",
+    "Reproduction",
     "Run",
     "Settings",
     "TrainingDiverged",
@@ -104,6 +112,7 @@ __all__ = [
     "check",
     "compare",
     "cross_validate",
+    "doctor",
     "evaluate",
     "inspect",
     "load",
@@ -111,6 +120,7 @@ __all__ = [
     "open",
     "open_run",
     "predict",
+    "reproduce",
     "train",
 ]
 

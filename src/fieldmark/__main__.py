@@ -13,6 +13,10 @@ def main() -> None:
     sys.stderr.flush()
     sys.stderr = open(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: PTH123, SIM115
 
+    # One thread for NumPy's matrices, whose number changes the bits of a solved head, and costs
+    # more than it brings where a computer is busy. Looked for once, when NumPy is loaded.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
     from fieldmark.cli import run
 
     status = run(sys.argv[1:])

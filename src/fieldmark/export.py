@@ -43,6 +43,7 @@ def export(
     pixels: NDArray[np.uint8],
     logits: NDArray[np.float32],
     tolerance: float = TOLERANCE,
+    threads: int = 0,
 ) -> Exported:
     """Write the graph and hold it against the trained network.
 
@@ -56,6 +57,8 @@ def export(
         What the trained network answers on them.
     tolerance : float, default=0.001
         The largest difference of a score that passes.
+    threads : int, default=0
+        That compute; 0 lets the engine choose. What it answers goes into the model file.
 
     Raises
     ------
@@ -63,7 +66,7 @@ def export(
         Code ``parity``: a score differs by more.
     """
     onnx = onnx_graph(plan, weights)
-    given = open_runtime(onnx).run(pixels, outputs=("scores", "logits"))
+    given = open_runtime(onnx, threads=threads).run(pixels, outputs=("scores", "logits"))
     nothing = np.empty((0, 0), np.float32)
     scores = nothing if given.scores is None else given.scores
     answered = nothing if given.logits is None else given.logits

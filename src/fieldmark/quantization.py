@@ -160,6 +160,7 @@ def gate(
     pixels: Sliced,
     labels: NDArray[np.integer[Any]],
     batch: int = 32,
+    threads: int = 0,
 ) -> Gate:
     """Hold the int8 graph against the float graph on pictures of the validation part.
 
@@ -173,6 +174,8 @@ def gate(
         The right class of each.
     batch : int, default=32
         Pictures per run; changes speed and memory only.
+    threads : int, default=0
+        That compute; 0 lets the engine choose.
 
     Raises
     ------
@@ -183,7 +186,8 @@ def gate(
     """
     if not len(pixels):
         raise _no_pictures()
-    right = np.stack([_predicted(graph, pixels, batch) == labels for graph in (onnx, int8)])
+    answers = [_predicted(graph, pixels, batch, threads) for graph in (onnx, int8)]
+    right = np.stack([each == labels for each in answers])
     lost, gained = right[0] & ~right[1], right[1] & ~right[0]
     n_of = np.bincount(labels)
     drops = np.bincount(labels, lost * 1.0 - gained) / np.maximum(n_of, 1)
@@ -202,8 +206,8 @@ def gate(
     )
 
 
-def _predicted(graph: bytes, pixels: Sliced, batch: int) -> NDArray[np.intp]:
-    runtime = open_runtime(graph)
+def _predicted(graph: bytes, pixels: Sliced, batch: int, threads: int) -> NDArray[np.intp]:
+    runtime = open_runtime(graph, threads=threads)
     parts = (pixels[start : start + batch] for start in range(0, len(pixels), batch))
     found = [answer.scores for answer in runtime.stream(parts)]
     return np.concatenate([scores.argmax(axis=1) for scores in found if scores is not None])

@@ -118,6 +118,18 @@ def siblings(parent: Path, name: str) -> list[RunFolder]:
     return [RunFolder(path) for _, path in found if path.is_dir()]
 
 
+def named(name: str) -> str:
+    """Return the name of a run's folder as its model file has it; no other name becomes a path.
+
+    Examples
+    --------
+    >>> named("flowers-3"), named("../../etc")
+    ('flowers-3', 'etc-1')
+    """
+    plain = _plain(name)
+    return plain if re.search(r"-[0-9]+$", plain) else f"{plain}-1"
+
+
 def _plain(name: str) -> str:
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "run"
     # Bytes, not letters: a file system takes 255 of them, and files in the run repeat its name.

@@ -18,7 +18,7 @@ from fieldmark.training import loop
 from fieldmark.training.events import Event, Progress
 from fieldmark.training.fitted import Fitted, Start
 from fieldmark.training.recipe import Recipe
-from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.machine import cores
 from tests.pictures import SHAPES, arrays
 
 TINY = "INPUT 16x16x3 -> CONV 8 3x3 same -> BN -> RELU -> POOL 2x2 -> GAP -> FC"

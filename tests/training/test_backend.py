@@ -12,7 +12,7 @@ import pytest
 
 from fieldmark.errors import MissingExtra, UsageError
 from fieldmark.training import backend
-from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.machine import cores
 
 IN_USE = keras.backend.backend()
 

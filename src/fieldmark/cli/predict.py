@@ -109,8 +109,8 @@ def _answers(
 ) -> Iterator[Prediction | Unread]:
     from fieldmark.errors import UnreadableExample
     from fieldmark.inference.predictor import Unread
-    from fieldmark.workflow.dataset import cores
     from fieldmark.workflow.finding import pictures
+    from fieldmark.workflow.machine import cores
 
     def many(names: list[str]) -> Iterator[Prediction | Unread]:
         found = pictures(names, recursive=recursive)

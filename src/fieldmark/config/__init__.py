@@ -22,9 +22,10 @@ from fieldmark.config.tables import (
     SplitSettings,
     TrainSettings,
 )
-from fieldmark.config.toml import PRESETS, from_tables, preset, read, to_toml
+from fieldmark.config.toml import MADE, PRESETS, from_tables, preset, read, to_table, to_toml
 
 __all__ = [
+    "MADE",
     "PRESETS",
     "AuditSettings",
     "Auto",
@@ -42,5 +43,6 @@ __all__ = [
     "read",
     "seconds",
     "sizes",
+    "to_table",
     "to_toml",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any, Final
 from fieldmark.config.checks import unknown
 from fieldmark.config.tables import Settings
 from fieldmark.errors import ConfigError
+
+_BARE: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 PRESETS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "fast": {"net": {"name": "small"}, "train": {"time": "5m"}},
@@ -23,6 +26,8 @@ What two cores make of the minutes is measured in ``docs/decisions/003-tuned-rec
 
 MAX_LETTERS: Final = 1_000_000
 """Of a settings file."""
+MADE: Final = "made"
+"""A table in the recipe of a model file that holds no settings: what it was made of."""
 
 
 def preset(name: str, base: Settings | None = None) -> Settings:
@@ -62,6 +67,7 @@ def read(path: Path, base: Settings | None = None) -> Settings:
         if len(text) > MAX_LETTERS:
             raise ValueError(f"it has more than {MAX_LETTERS:,} letters")
         tables = tomllib.loads(text)
+        tables.pop(MADE, None)
     # ValueError: no UTF-8, no TOML, a number of 5,000 digits. Deep brackets exhaust the stack.
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
@@ -91,19 +97,33 @@ def to_toml(settings: Settings) -> str:
     >>> print(to_toml(Settings()).splitlines()[0])
     [data]
     """
-    lines: list[str] = []
-    for table in dataclasses.fields(settings):
-        lines.append(f"[{table.name}]")
-        values = getattr(settings, table.name)
-        for each in dataclasses.fields(values):
-            lines.append(f"{each.name} = {_toml(getattr(values, each.name))}")
-        lines.append("")
-    return "\n".join(lines)
+    return "".join(
+        to_table(each.name, dataclasses.asdict(getattr(settings, each.name)))
+        for each in dataclasses.fields(settings)
+    )
+
+
+def to_table(name: str, values: Mapping[str, Any]) -> str:
+    """Write one TOML table of texts, numbers, truths and lists of texts, with a line after it.
+
+    Examples
+    --------
+    >>> print(to_table("a.b", {"one": 1, "the other": "x"}), end="")
+    [a.b]
+    one = 1
+    "the other" = "x"
+    <BLANKLINE>
+    """
+    keys = (key if _BARE.fullmatch(key) else _toml(key) for key in values)
+    lines = [f"{key} = {_toml(value)}" for key, value in zip(keys, values.values(), strict=True)]
+    return "\n".join([f"[{name}]", *lines, "", ""])
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, str):
         # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped too, and for
         # characters beyond U+FFFF, which JSON would escape in halves. What is no character at all,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import platform
 from collections.abc import Callable
 from typing import Any, Final
@@ -24,7 +23,7 @@ from fieldmark.training.events import Event
 from fieldmark.training.head import Head
 from fieldmark.training.recipe import HeadRecipe
 from fieldmark.workflow import counter, documents, weak_spots
-from fieldmark.workflow.environment import processor, versions
+from fieldmark.workflow.environment import fingerprint
 from fieldmark.workflow.facts import Answers, RunFacts, Worst
 from fieldmark.workflow.papers import Papers
 from fieldmark.workflow.weak_spots import WeakSpots
@@ -191,17 +190,16 @@ def _head_csv(head: Head) -> str:
 
 
 def environment(facts: RunFacts) -> dict[str, Any]:
-    """Return what ``environment.json`` holds: versions, processor, backend, threads, seed."""
+    """Return what ``environment.json`` holds: the fingerprint, and what else names this training.
+
+    ``backend`` of the file is what trained; that of the fingerprint is what would.
+    """
     return {
         "created": facts.created,
-        "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": processor(),
         "backend": _backend(facts),
-        "threads": facts.fitted.recipe.threads,
-        "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"),
         "seed": facts.fitted.recipe.seed,
-        "packages": versions(),
+        "fingerprint": fingerprint(facts.fitted.recipe.threads),
     }
 
 

@@ -27,9 +27,10 @@ from fieldmark.evaluation.wording import counted, printable
 from fieldmark.training.events import Listener, silent
 from fieldmark.workflow.auditing import audited
 from fieldmark.workflow.check_facts import check_facts, shortcuts_shown, tax_shown
-from fieldmark.workflow.dataset import cores, listed
+from fieldmark.workflow.dataset import listed
 from fieldmark.workflow.deeper import deeper, tax_to_dict
 from fieldmark.workflow.leaking import LeakTax
+from fieldmark.workflow.machine import cores
 from fieldmark.workflow.pages import check_replaceable, write_page
 from fieldmark.workflow.suspecting import Shortcut
 

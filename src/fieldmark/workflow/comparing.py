@@ -184,7 +184,7 @@ def _compared(models: Sequence[_Model], measured: Sequence[Answered], what: str)
         paths=tuple(first.answers[sha].path for sha in alike),
         sha256=tuple(alike),
         labels=np.array([first.classes.index(first.answers[sha].label) for sha in alike], np.int64),
-        groups=_groups([first.answers[sha] for sha in alike], alike),
+        groups=groups_of([first.answers[sha] for sha in alike], alike),
     )
     entrants = [
         dataclasses.replace(
@@ -204,7 +204,8 @@ def _compared(models: Sequence[_Model], measured: Sequence[Answered], what: str)
     )
 
 
-def _groups(answers: Sequence[Answer], sha256: Sequence[str]) -> np.ndarray[Any, Any] | None:
+def groups_of(answers: Sequence[Answer], sha256: Sequence[str]) -> np.ndarray[Any, Any] | None:
+    """Tell what belongs together among answered pictures, by number; None: each stands alone."""
     examples = [
         Example(
             path=each.path, label=each.label, sha256=sha, group=each.group, cluster=each.cluster

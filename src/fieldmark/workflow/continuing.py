@@ -83,6 +83,17 @@ class Asked:
     """The run to go on with; None: one of the same settings, data and computer, if there is one."""
     anyway: bool = False
     """Go on with the wanted run on another computer too."""
+    again: Again | None = None
+    """The finished run that this one repeats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """A finished run that is to be made once more, so that its file can be compared."""
+
+    name: str
+    """Of its folder, and in its file."""
+    created: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +121,17 @@ def begin(asked: Asked, manifest: Manifest, listen: Listener) -> Held:
         Codes ``run-busy``, ``resume-differs``, ``resume-environment``, all of a wanted run.
     """
     record = Record(
-        created=now(),
+        created=asked.again.created if asked.again else now(),
         command=asked.command,
         settings=dataclasses.asdict(asked.settings),
-        data=_data(manifest),
+        data=data_of(manifest),
         environment=fingerprint(asked.threads),
     )
     if asked.wanted is not None:
         return _continued(asked.wanted, record, anyway=asked.anyway)
     out = Path(asked.settings.run.out)
+    if asked.again is not None:
+        return _repeated(out / asked.again.name, record)
     for kept in _candidates(out, asked.name):
         if _changes(kept.record, record, but=_ELSEWHERE):
             continue
@@ -235,13 +248,38 @@ def _taken(kept: Unfinished) -> Held | None:
 def _new(out: Path, name: str, record: Record) -> Held:
     """Make a run folder that is held, and says what it is, from the moment it has its name."""
     locks: list[Lock] = []
+    made = runs.create(out, name, lambda folder: locks.append(_filled(folder, record)))
+    return Held(made, record, locks[0])
 
-    def fill(folder: RunFolder) -> None:
-        folder.write_json(RECORD, {"format": FORMAT, **dataclasses.asdict(record)})
-        locks.append(Lock(folder.path / FOLDER / "lock"))
-        locks[0].take()
 
-    return Held(runs.create(out, name, fill), record, locks[0])
+def _repeated(path: Path, record: Record) -> Held:
+    """Make a run folder of exactly this name; it is not the latest run, but an old one again.
+
+    Raises
+    ------
+    UsageError
+        Code ``exists``.
+    """
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{path.name} exists already.",
+            code="exists",
+            where=str(path),
+            why="Nothing is overwritten.",
+            hint="give another folder: -o FOLDER",
+        ) from error
+    folder = RunFolder(path)
+    return Held(folder, record, _filled(folder, record))
+
+
+def _filled(folder: RunFolder, record: Record) -> Lock:
+    """Write what a run is into its folder, and hold it."""
+    folder.write_json(RECORD, {"format": FORMAT, **dataclasses.asdict(record)})
+    lock = Lock(folder.path / FOLDER / "lock")
+    lock.take()
+    return lock
 
 
 def _read(run: RunFolder) -> Unfinished | None:
@@ -272,8 +310,15 @@ def _changes(before: Record, now: Record, *, but: set[tuple[str, str]]) -> list[
     return found
 
 
-def _data(manifest: Manifest) -> dict[str, Any]:
-    """Say what the data is: every file with its content, label, part and what it is kept with."""
+def data_of(manifest: Manifest) -> dict[str, Any]:
+    """Say what the data is: every file with its content, label, part and what it is kept with.
+
+    Returns
+    -------
+    dict
+        ``sha256`` of all that, and how many pictures there are: ``examples``, ``left_out``,
+        ``train``, ``valid``, ``test``.
+    """
     lines = sorted(
         "\t".join((each.path, each.sha256, each.label, each.split or "", each.group, each.cluster))
         for each in manifest.examples

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from fieldmark.evaluation.wording import counted
 from fieldmark.modalities.shapes import shapes
 from fieldmark.training.events import Listener, Progress, silent
 from fieldmark.workflow.auditing import audited
+from fieldmark.workflow.machine import cores
 from fieldmark.workflow.parts import check_parts
 
 if TYPE_CHECKING:
@@ -369,10 +369,3 @@ def assigned(manifest: Manifest, settings: Settings) -> Manifest:
 def split_seed(settings: Settings) -> int:
     """Return the seed that the parts are drawn with."""
     return settings.train.seed if settings.split.seed == "auto" else settings.split.seed
-
-
-def cores() -> int:
-    """Count the processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

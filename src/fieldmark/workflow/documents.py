@@ -161,12 +161,8 @@ def _failures(facts: RunFacts, answers: Answers) -> tuple[Failure, ...]:
 
 
 def _versions(environment: dict[str, Any]) -> dict[str, str]:
-    return {
-        "python": environment["python"],
-        "processor": environment["processor"],
-        "backend": f"{environment['backend']}, {environment['threads']} threads",
-        **environment["packages"],
-    }
+    found: dict[str, str] = environment["fingerprint"]
+    return found | {"backend": f"{environment['backend']}, {found['threads']} threads"}
 
 
 def _shown_settings(settings: Settings) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """What the bits of a training depend on besides its settings and its data: this computer.
 
-Measured: thread count, oneDNN and the determinism flag each change the weights, and each of their
-values repeats exactly. Nothing is promised across computers, so they are told apart here.
+Measured: thread count, threads of NumPy's BLAS, oneDNN and the determinism flag each change the
+weights, and each of their values repeats exactly (``docs/decisions/017-blas-threads.md``). Nothing
+is promised across computers, so they are told apart here.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import hashlib
 import os
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import Final
 
-from fieldmark.workflow.dataset import cores
+import numpy as np
+
+from fieldmark.workflow.machine import affinity, instructions, processor
 
 PACKAGES: Final = (
     "fieldmark",
@@ -34,14 +36,19 @@ PACKAGES: Final = (
 )
 VARIABLES: Final = (
     "OPENBLAS_CORETYPE",
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
+    "OPENBLAS_L2_SIZE",
     "MKL_NUM_THREADS",
+    "MKL_CBWR",
+    "VECLIB_MAXIMUM_THREADS",
+    "NPY_DISABLE_CPU_FEATURES",
     "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
     "TF_DISABLE_MKL",
     "XLA_FLAGS",
 )
 """Of the environment: they choose the kernels of numeric libraries, or how many threads add up."""
+BLAS_THREADS: Final = ("OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS")
+"""Variables that OpenBLAS looks for when NumPy loads it; the first one that says a number wins."""
 
 
 def versions() -> dict[str, str]:
@@ -53,11 +60,6 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def processor() -> str:
-    """Return the processor's name."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def fingerprint(threads: int) -> dict[str, str]:
@@ -73,7 +75,7 @@ def fingerprint(threads: int) -> dict[str, str]:
     dict of str to str
         Two trainings with the same settings, data and fingerprint end with the same bytes.
     """
-    flags = " ".join(sorted(_cpuinfo("flags").split()))
+    flags = instructions()
     return {
         "python": platform.python_version(),
         **versions(),
@@ -81,8 +83,10 @@ def fingerprint(threads: int) -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "processor features": hashlib.sha256(flags.encode()).hexdigest()[:12] if flags else "?",
-        "cores": str(cores()),
+        "cores": str(affinity()),
         "threads": str(threads),
+        "BLAS": blas(),
+        "BLAS threads": str(blas_threads()),
         "oneDNN": os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1"),
         "determinism": "on",
         **{name: os.environ[name] for name in VARIABLES if name in os.environ},
@@ -104,11 +108,25 @@ def differences(there: dict[str, str], here: dict[str, str]) -> list[str]:
     ]
 
 
-def _cpuinfo(wanted: str) -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == wanted:
-                return value.strip()
-    return ""
+def blas() -> str:
+    """Return the library that multiplies NumPy's matrices, which no package's version tells."""
+    found = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    return f"{found.get('name', '?')} {found.get('version', '')}".strip()
+
+
+def blas_threads() -> int:
+    """Return how many threads OpenBLAS takes: as many as it may, unless a variable says fewer.
+
+    It decides once, when NumPy is loaded, and cannot be told another number later but through its
+    own functions. The command line sets the variable to 1; in Python, whoever imports NumPy may.
+
+    Examples
+    --------
+    >>> 1 <= blas_threads() <= affinity()
+    True
+    """
+    for name in BLAS_THREADS:
+        number = os.environ.get(name, "")
+        if number.isdecimal() and int(number):
+            return min(int(number), affinity())
+    return affinity()

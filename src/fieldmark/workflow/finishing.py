@@ -47,6 +47,7 @@ from fieldmark.workflow.int8 import checked_int8
 from fieldmark.workflow.papers import papers
 from fieldmark.workflow.parts import labels_of, positions
 from fieldmark.workflow.picture_facts import facts_of
+from fieldmark.workflow.provenance import MadeOf, made_of, without_places
 from fieldmark.workflow.run import Run
 from fieldmark.workflow.session import Session
 from fieldmark.workflow.spotting import Gallery, Mistakes, weak_spots
@@ -122,6 +123,7 @@ def _made(session: Session, trained: Trained, command: str) -> tuple[_Made, Evid
         fitted.weights,
         pixels=fitted.proof_pixels,
         logits=fitted.proof_logits,
+        threads=session.threads,
     )
     int8: bytes | None = None
     verdict: Gate | None = None
@@ -138,6 +140,7 @@ def _made(session: Session, trained: Trained, command: str) -> tuple[_Made, Evid
         command=command,
         created=session.created,
         looks=session.looks,
+        made_of=made_of(session, fitted.stopped),
     )
     return made, evidence
 
@@ -195,6 +198,7 @@ class _Made:
     command: str
     created: str
     looks: Looks | None
+    made_of: MadeOf
 
     @property
     def manifest(self) -> Manifest:
@@ -220,9 +224,7 @@ class _Made:
 
     def shipped(self) -> Settings:
         """Return the same without the paths of this computer: the file goes to others."""
-        settings = self.resolved.changed("run", {"out": "runs"}).changed(
-            "data", {"folder": self.manifest.name, "labels": ""}
-        )
+        settings = without_places(self.resolved, self.manifest.name)
         if settings.net.layers:
             settings = settings.changed("net", {"layers": self.network})
         return settings
@@ -337,7 +339,7 @@ class _Made:
             decision=self.rules.decision,
             unknown=self.rules.arrays,
             weights=fitted.weights,
-            recipe=to_toml(self.shipped()),
+            recipe=to_toml(self.shipped()) + self.made_of.to_toml(),
             report=report,
             card=card,
             created=self.created,

@@ -12,7 +12,7 @@ from fieldmark.networks.foreign import SCALINGS, ForeignBackbone, file_and_outpu
 from fieldmark.networks.layers import Backbone, Network
 from fieldmark.training import backend
 from fieldmark.training.events import Fetching, Listener, silent
-from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.machine import cores
 
 
 def foreign_of(

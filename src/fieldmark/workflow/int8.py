@@ -55,6 +55,7 @@ def checked_int8(session: Session, decoded: Decoded, onnx: bytes) -> tuple[bytes
         int8,
         pixels=_Rows(decoded, decoded.rows[valid]),
         labels=labels_of(decoded.manifest)[valid],
+        threads=session.threads,
     )
     session.listen(Int8Checked(passed=verdict.passed, text=verdict.words, n=verdict.n))
     return (int8 if verdict.passed else None), verdict

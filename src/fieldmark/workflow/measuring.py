@@ -27,8 +27,9 @@ from fieldmark.evaluation.slices import Slices
 from fieldmark.inference.predictor import Prediction, Predictor, Unread, as_precision
 from fieldmark.workflow import counter
 from fieldmark.workflow.counter import Looks
-from fieldmark.workflow.dataset import Dataset, cores, corrected, list_of
+from fieldmark.workflow.dataset import Dataset, corrected, list_of
 from fieldmark.workflow.finding import pictures
+from fieldmark.workflow.machine import cores
 from fieldmark.workflow.run import Run, open_run
 
 

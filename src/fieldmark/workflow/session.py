@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from fieldmark import runs
 from fieldmark.config import Settings
@@ -20,7 +20,7 @@ from fieldmark.training.events import Event, Listener, Progress
 from fieldmark.training.recipe import HeadRecipe, Recipe
 from fieldmark.workflow import continuing
 from fieldmark.workflow.choosing import Choice
-from fieldmark.workflow.continuing import Held, Unfinished
+from fieldmark.workflow.continuing import Again, Held, Unfinished
 from fieldmark.workflow.parts import check_parts
 
 FEATURE_SHARE: Final = 0.25
@@ -49,6 +49,10 @@ class Session:
     """Gives the report's page with what further trainings say, once the run is finished."""
     anyway: bool = False
     """Go on with it on another computer too."""
+    again: Again | None = None
+    """The finished run that this one repeats; its further trainings are left out."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """What the data was once it had its parts: :func:`fieldmark.workflow.continuing.data_of`."""
     held: Held | None = None
     """The folder, while this process has it and the run is not finished."""
 
@@ -83,6 +87,7 @@ class Session:
             command=self.command,
             wanted=self.wanted,
             anyway=self.anyway,
+            again=self.again,
         )
         self.held = held = continuing.begin(asked, manifest, self.listen)
         self.folder = folder = held.folder

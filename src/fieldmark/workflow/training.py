@@ -16,9 +16,10 @@ from fieldmark.runs import RunFolder
 from fieldmark.training import backend
 from fieldmark.training.events import Listener, Noted, silent
 from fieldmark.workflow.choosing import Choice, choose, starts_pretrained
-from fieldmark.workflow.continuing import Unfinished
-from fieldmark.workflow.dataset import Dataset, cores, load, prepared
+from fieldmark.workflow.continuing import Again, Unfinished, data_of
+from fieldmark.workflow.dataset import Dataset, load, prepared
 from fieldmark.workflow.finishing import finish
+from fieldmark.workflow.machine import cores
 from fieldmark.workflow.network import Net
 from fieldmark.workflow.repeating import afresh, repeated
 from fieldmark.workflow.run import Run
@@ -195,6 +196,28 @@ def resume(
     return _trained(session, manifest, choice)
 
 
+def train_again(settings: Settings, again: Again, *, listen: Listener = silent) -> Run:
+    """Train what a finished run says once more, under its name and its moment.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the finished run; their ``run.out`` says where this one goes.
+    again : Again
+    listen : callable, optional
+
+    Raises
+    ------
+    UsageError
+        Code ``exists``: there is such a run where it would go.
+    FieldmarkError
+        As :func:`train`.
+    """
+    session, manifest, choice = _begun(settings.data.folder, "auto", settings, listen)
+    session.command, session.again = "fieldmark reproduce", again
+    return _trained(session, manifest, choice)
+
+
 def _trained(session: Session, manifest: Manifest, choice: Choice) -> Run:
     if session.settings.split.folds:
         check(manifest, session.settings)
@@ -205,7 +228,8 @@ def _trained(session: Session, manifest: Manifest, choice: Choice) -> Run:
     finally:
         if session.held is not None:
             session.held.lock.release()
-    repeated(session, trained, RunFolder(run.folder))
+    if session.again is None:
+        repeated(session, trained, RunFolder(run.folder))
     return run
 
 
@@ -220,6 +244,7 @@ def _prepared(
         backend.chosen()  # a missing extra is said before any work is done
     found = prepared(dataset.manifest, settings, threads=threads, listen=session.listen)
     manifest, session.looks = found.manifest, found.looks
+    session.data = data_of(manifest)
     for note in dict.fromkeys((*dataset.notes, *found.notes)):
         session.listen(Noted(code=note.code, text=note.text))
     choice = choose(
