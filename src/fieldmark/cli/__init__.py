@@ -11,7 +11,6 @@ unsafe or too new, 130 stopped by Ctrl-C, 143 by SIGTERM.
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 import traceback
@@ -37,6 +36,7 @@ from fieldmark.cli import (
 )
 from fieldmark.cli.screen import Screen, error_lines, screen
 from fieldmark.cli.screen import shown as readable
+from fieldmark.ending import drop
 from fieldmark.errors import FieldmarkError
 from fieldmark.version import __version__
 
@@ -145,7 +145,8 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(shown, carried.error, arguments)
     except Exception as error:  # the last net
         return _failed(shown, error, arguments)
-    return result if isinstance(result, int) else 0
+    status = result if isinstance(result, int) else 0
+    return _failed(shown, shown.unheard, arguments) if shown.unheard and not status else status
 
 
 def _globals_first(arguments: Sequence[str]) -> list[str]:
@@ -157,7 +158,7 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
 
 def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> int:
     """Say what went wrong; return the exit status."""
-    status = 1
+    status, shown.stream = 1, False
     match error:
         case FieldmarkError():
             lines, status = error_lines(error), error.exit_status
@@ -170,7 +171,7 @@ def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> in
             return INTERRUPTED
         case BrokenPipeError():
             # The reader has gone, as `| head` does; nothing more can be said to it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop(sys.stdout)
             return 0
         case OSError():  # a full disk, a folder that may not be written
             what = (

@@ -15,6 +15,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final
 
+from fieldmark.ending import drop
 from fieldmark.errors import FieldmarkError
 
 _INSIDE_NUMBERS: Final = re.compile(r"(?<=\d) (?=%)|(?<=\d) (?=to [-+]?\d)|(?<=\d to) (?=[-+]?\d)")
@@ -30,6 +31,10 @@ class Screen:
         self.debug = False
         self.quiet = False
         self.as_json = False
+        self.stream = False
+        """Whether the verb's work is what it prints: then it ends when nobody can read it."""
+        self.unheard: OSError | None = None
+        """Why what was printed did not arrive."""
         self._no_color = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
 
     @classmethod
@@ -80,9 +85,23 @@ class Screen:
         return self.width if looked_at else sys.maxsize
 
     def result(self, text: str) -> None:
-        """Print a result to stdout."""
-        sys.stdout.write(_encodable(text, sys.stdout.encoding) + "\n")
-        sys.stdout.flush()
+        """Print a result to stdout.
+
+        Raises
+        ------
+        OSError
+            The reader has gone or the disk is full, and :attr:`stream` is set. Else the work goes
+            on, and :attr:`unheard` says why nobody heard of it.
+        """
+        try:
+            sys.stdout.write(_encodable(text, sys.stdout.encoding) + "\n")
+            sys.stdout.flush()
+        except OSError as error:
+            error.filename = "stdout"
+            if self.stream:
+                raise
+            self.unheard = error
+            drop(sys.stdout)
 
     def results(self, lines: Iterable[str]) -> None:
         """Print lines to stdout."""
