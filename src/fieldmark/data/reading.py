@@ -84,8 +84,7 @@ def _content(
     changed: dict[str, UnreadableExample] = {}
     for example in examples:
         try:
-            with files.opened(root / example.path) as file:
-                data = file.read()
+            data = files.read(root / example.path)
             if hashlib.sha256(data).hexdigest() != sha:
                 raise UnreadableExample(
                     "the file was changed while this ran", code="changed-while-running"
@@ -132,8 +131,9 @@ class Troubles:
         Raises
         ------
         DataError
-            Codes ``mostly-unreadable``, ``emptied-class``.
+            Codes ``folder-vanished``, ``mostly-unreadable``, ``emptied-class``.
         """
+        self.check_there(manifest)
         left_out = self._left_out(manifest)
         bad = {entry.path for entry in left_out}
         counts = Counter(entry.code.replace("-", " ") for entry in left_out)
@@ -158,6 +158,11 @@ class Troubles:
                 why="A class that was never seen can be neither learned nor tested.",
                 hint="copy the files again, or remove the class",
             )
+
+    def check_there(self, manifest: Manifest) -> None:
+        """Refuse a folder that has vanished; see :func:`fieldmark.data.files.check_there`."""
+        reasons = (error.code for error in self.changed.values())
+        files.check_there(manifest.root, len(manifest.examples), reasons)
 
     def _left_out(self, manifest: Manifest) -> tuple[LeftOut, ...]:
         left_out = []

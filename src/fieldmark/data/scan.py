@@ -124,12 +124,16 @@ def hash_contents(
     Manifest
         Every example with its hash; files that cannot be read, or are larger than 200 MB, left out
         with the codes of :func:`fieldmark.data.files.opened`.
+
+    Raises
+    ------
+    DataError
+        Code ``folder-vanished``: not one of them is there any more.
     """
 
     def hashed(example: Example) -> Example | LeftOut:
         try:
-            with files.opened(manifest.root / example.path) as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.sha256(files.read(manifest.root / example.path)).hexdigest()
         except UnreadableExample as error:
             return LeftOut(path=example.path, code=error.code, reason=error.what)
         return dataclasses.replace(example, sha256=digest)
@@ -144,6 +148,7 @@ def hash_contents(
             examples.append(result)
         if progress is not None:
             progress(n_done, len(manifest.examples))
+    files.check_there(manifest.root, len(manifest.examples), (each.code for each in left_out))
     return manifest.with_examples(tuple(examples), tuple(left_out))
 
 
