@@ -178,9 +178,13 @@ def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> in
                 f"{error.strerror or type(error).__name__}: {readable(str(error.filename or ''))}"
             )
             lines, status = [f"fieldmark: {what} [system]"], 3
+        case RuntimeError() if "can't start new thread" in str(error):
+            hint = "  next:  end other programs, or allow more (ulimit -u)"
+            lines, status = ["fieldmark: the system starts no more threads. [system]", hint], 3
         case _:  # a fault of ours, said as one
+            words = "; ".join([f"{type(error).__name__}: {error}", *_notes(error)])
             lines = [
-                f"fieldmark: a fault in fieldmark: {type(error).__name__}: {error} [fault]",
+                f"fieldmark: a fault in fieldmark: {readable(words)} [fault]",
                 "  why:   This should not happen, whatever the input.",
                 "  next:  run it again with --debug and report what it prints",
             ]
@@ -188,6 +192,11 @@ def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> in
     if shown.debug:
         traceback.print_exception(error)
     return status
+
+
+def _notes(error: BaseException) -> list[str]:
+    """Return what was noted while it passed by, such as the file it came from."""
+    return getattr(error, "__notes__", [])
 
 
 def _usage_lines(error: typer.TyperException, arguments: Sequence[str]) -> list[str]:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from fieldmark.data import files
 from fieldmark.data.batches import ids_of
 from fieldmark.data.manifest import Example, LeftOut, Manifest
-from fieldmark.data.pool import map_ordered
 from fieldmark.errors import DataError, UnreadableExample
 from fieldmark.modalities.base import InputSpec, Modality
+from fieldmark.pool import map_ordered
 
 MOSTLY: Final = 0.5
 """Above this fraction of unreadable files the folder is refused."""
@@ -75,7 +75,9 @@ def decoded_contents(
     def decoded(sha: str) -> Content:
         return _content(sha, copies[sha], manifest.root, modality, spec)
 
-    yield from map_ordered(decoded, copies, threads=threads, ahead=8 * threads)
+    yield from map_ordered(
+        decoded, copies, threads=threads, ahead=8 * threads, named=lambda sha: copies[sha][0].path
+    )
 
 
 def _content(
@@ -222,7 +224,11 @@ class FilePixels:
         if wanted.size and wanted.dtype.kind not in "iu":
             raise TypeError("pictures are taken by their numbers, not by a mask or a slice")
         decoded = map_ordered(
-            self._row, wanted.ravel().tolist(), threads=self._threads, ahead=8 * self._threads
+            self._row,
+            wanted.ravel().tolist(),
+            threads=self._threads,
+            ahead=8 * self._threads,
+            named=lambda at: self._manifest.examples[at].path,
         )
         found = np.stack(list(decoded)) if wanted.size else np.empty((0, *self._spec.shape))
         return np.asarray(found, np.uint8).reshape(*wanted.shape, *self._spec.shape)

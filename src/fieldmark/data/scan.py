@@ -23,9 +23,9 @@ from typing import Final
 
 from fieldmark.data import files, listing, troubles
 from fieldmark.data.manifest import SPLIT_WORDS, Example, LeftOut, Manifest, Split
-from fieldmark.data.pool import map_ordered
 from fieldmark.errors import DataError, UnreadableExample, UsageError
 from fieldmark.modalities import MODALITIES
+from fieldmark.pool import map_ordered
 
 SUFFIXES: Final = MODALITIES["image"].suffixes
 
@@ -140,7 +140,13 @@ def hash_contents(
 
     examples: list[Example] = []
     left_out: list[LeftOut] = []
-    results = map_ordered(hashed, manifest.examples, threads=threads, ahead=8 * threads)
+    results = map_ordered(
+        hashed,
+        manifest.examples,
+        threads=threads,
+        ahead=8 * threads,
+        named=lambda example: example.path,
+    )
     for n_done, result in enumerate(results, start=1):
         if isinstance(result, LeftOut):
             left_out.append(result)
