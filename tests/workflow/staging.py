@@ -42,7 +42,9 @@ class Staged:
     stage: str = ""
     """Dotted name of the function, where it is looked up; empty: it is not halted."""
     cache: Path | None = None
-    variables: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str | None] = field(default_factory=dict)
+    """Of the environment; None: not there."""
+    umask: int = -1
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -53,17 +55,19 @@ class Staged:
         self.room.mkdir(exist_ok=True)
         for name in ("stage.go", "stage.here"):
             (self.room / name).unlink(missing_ok=True)
+        environment: dict[str, str | None] = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "src"),
+            "FIELDMARK_CACHE": str(self.cache or self.room / "cache"),
+            "SOURCE_DATE_EPOCH": "1700000000",
+            **self.variables,
+        }
         with (self.room / "out").open("wb") as out, (self.room / "err").open("wb") as err:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _WAITING, self.stage, str(self._go), *self.words],
                 cwd=self.room,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": str(ROOT / "src"),
-                    "FIELDMARK_CACHE": str(self.cache or self.room / "cache"),
-                    "SOURCE_DATE_EPOCH": "1700000000",
-                    **self.variables,
-                },
+                env={name: value for name, value in environment.items() if value is not None},
+                umask=self.umask,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

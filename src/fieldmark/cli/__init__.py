@@ -190,7 +190,8 @@ def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> in
             ]
     shown.error(lines)
     if shown.debug:
-        traceback.print_exception(error)
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        shown.error([readable(line) for line in lines])
     return status
 
 

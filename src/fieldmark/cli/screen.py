@@ -19,6 +19,7 @@ from fieldmark.ending import drop
 from fieldmark.errors import FieldmarkError
 
 _INSIDE_NUMBERS: Final = re.compile(r"(?<=\d) (?=%)|(?<=\d) (?=to [-+]?\d)|(?<=\d to) (?=[-+]?\d)")
+_UNSEEN: Final = re.compile(r"[^\x20-\x7e]")
 _GLUE: Final = "\N{NO-BREAK SPACE}"
 
 
@@ -121,8 +122,8 @@ class Screen:
             self.results(broken(line, self.width, hang=hang))
 
     def json(self, value: Any) -> None:
-        """Print one JSON value on one line of stdout."""
-        self.result(json.dumps(value, ensure_ascii=False))
+        """Print one JSON value on one line of stdout; what a terminal obeys comes as escapes."""
+        self.result(_UNSEEN.sub(_escaped, json.dumps(value, ensure_ascii=False)))
 
     def say(self, text: str) -> None:
         """Print a message to stderr, unless quiet."""
@@ -190,6 +191,12 @@ def shown(text: str) -> str:
         else f"\\x{ord(char) & 0xFF:02x}"
         for char in text
     )
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a character as JSON writes it where it may not stand itself."""
+    char = found.group()
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def _encodable(text: str, encoding: str | None) -> str:
