@@ -331,3 +331,16 @@ def test_kills_are_counted_by_moment_and_a_lost_run_shows(module) -> None:
 def test_every_moment_that_is_seen_is_in_the_table(module) -> None:
     kills = module("kills")
     assert set(kills._EVENTS.values()) <= set(kills.MOMENTS)
+
+
+def test_verbs_that_do_not_agree_on_a_strange_file_show(module) -> None:
+    read = {"a.png": "answered", "b.png": "truncated"}
+    same = [{"files": read, "wall_s": 1.0, "peak_rss_mb": 90.0}] * 3
+    lines = module("odd_images")._table(same, 2)
+    assert lines[1].split() == ["answered", "1", "1", "1"]
+    assert lines[3].split() == ["not", "named", "0", "0", "0"]
+    assert lines[-1] == "What the verbs say is the same for every file."
+    less = [*same[:2], same[0] | {"files": {"a.png": "damaged"}}]
+    lines = module("odd_images")._table(less, 2)
+    assert ["not", "named", "0", "0", "1"] in [line.split() for line in lines]
+    assert lines[-1] == "What the verbs say is NOT the same for ['a.png', 'b.png']."

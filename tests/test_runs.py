@@ -215,7 +215,7 @@ def test_files_are_written_into_a_run_with_their_folders(tmp_path: Path) -> None
     assert run.write("deep/er/x.txt", "x").read_text() == "x"
     path = run.write_json("x.json", {"b": 1, "a": "\u00e4"})
     text = path.read_text(encoding="utf-8")
-    assert text == '{\n  "b": 1,\n  "a": "\u00e4"\n}\n'
+    assert text == '{\n  "b": 1,\n  "a": "\\u00e4"\n}\n'
     assert json.loads(text) == {"a": "\u00e4", "b": 1}
 
 

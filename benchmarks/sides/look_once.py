@@ -11,11 +11,11 @@ import numpy as np
 
 import fieldmark as fm
 from fieldmark.data import files, scan
-from fieldmark.data.pool import map_ordered
 from fieldmark.data.reading import decoded_contents
 from fieldmark.modalities import MODALITIES
 from fieldmark.modalities.base import InputSpec
 from fieldmark.modalities.opencv import opencv
+from fieldmark.pool import map_ordered
 
 THREADS = 2
 

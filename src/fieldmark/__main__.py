@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import sys
+
+from fieldmark import ending
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    # Python's stderr gets a descriptor of its own, so that the notes which numeric libraries write
-    # to descriptor 2 while they load can be kept off the screen (training.backend).
-    sys.stderr.flush()
-    sys.stderr = open(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: PTH123, SIM115
-
     # One thread for NumPy's matrices, whose number changes the bits of a solved head, and costs
     # more than it brings where a computer is busy. Looked for once, when NumPy is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    ending.open_streams()
+    try:
+        with ending.by_signals():
+            from fieldmark.cli import run
 
-    from fieldmark.cli import run
-
-    status = run(sys.argv[1:])
-    sys.stderr.flush()
+            status = run(sys.argv[1:])
+    except ending.Ended as stopped:
+        sys.stderr.write(f"fieldmark: {stopped}\n")
+        status = stopped.status
+    ending.close_streams()
     sys.exit(status)
 
 

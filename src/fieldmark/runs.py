@@ -51,8 +51,11 @@ class RunFolder:
         return path
 
     def write_json(self, name: str, value: Any) -> Path:
-        """Write a value as JSON, two spaces, keys in the order given."""
-        return self.write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        """Write a value as JSON, two spaces, keys in the order given.
+
+        Letters beyond ASCII come as escapes: a file's name may be no text, or a terminal's command.
+        """
+        return self.write(name, json.dumps(value, indent=2) + "\n")
 
 
 def create(parent: Path, name: str, fill: Callable[[RunFolder], None] | None = None) -> RunFolder:

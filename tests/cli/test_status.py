@@ -205,6 +205,31 @@ def test_a_fault_of_ours_is_called_one_and_is_status_1(
     assert "Traceback" not in done.err
 
 
+def test_a_fault_in_a_thread_names_the_file(
+    fieldmark: Command, model: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(path: Path) -> bytes:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr("fieldmark.inference.predictor.read_file", broken)
+    done = fieldmark("predict", model.name, *pictures)
+    assert (done.status, done.out) == (1, "")
+    said = "RuntimeError: no such luck; at new/a.ppm [fault]"
+    assert done.err.startswith(f"fieldmark: a fault in fieldmark: {said}")
+
+
+def test_a_system_without_threads_is_not_called_a_fault(
+    fieldmark: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(parent: Path) -> list[Any]:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("fieldmark.runs.listed", none_left)
+    done = fieldmark("runs")
+    assert done.status == 3
+    assert done.err.splitlines()[0] == "fieldmark: the system starts no more threads. [system]"
+
+
 def test_a_full_disk_is_not_called_a_fault(
     fieldmark: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 import pytest
@@ -157,7 +159,7 @@ def test_a_missing_file_has_vanished(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_not_readable(tmp_path: Path) -> None:
-    assert trouble(tmp_path) in ("unreadable", "no-permission")
+    assert trouble(tmp_path) in ("not-a-file", "no-permission")
 
 
 @posix_only
@@ -184,3 +186,23 @@ def test_an_error_while_reading_is_one_unreadable_file(make_folder: MakeFolder) 
     path = make_folder("1.jpg") / "1.jpg"
     with pytest.raises(UnreadableExample, match="Input/output"), files.opened(path):
         raise OSError(5, "Input/output error")
+
+
+def test_a_file_that_grows_while_it_is_read_is_read_no_further_than_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "log.png"
+    path.write_bytes(b"short")
+    monkeypatch.setattr(files, "MAX_BYTES", 10)
+
+    @contextmanager
+    def opened(path: Path) -> Iterator[BufferedReader]:
+        with real(path) as file:
+            path.write_bytes(b"longer than it was when it was opened")
+            yield file
+
+    real = files.opened
+    monkeypatch.setattr(files, "opened", opened)
+    with pytest.raises(UnreadableExample, match="more than") as caught:
+        files.read(path)
+    assert caught.value.code == "too-big"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import time
 import warnings
@@ -381,10 +382,62 @@ def test_a_broken_decoder_is_one_unreadable_file(
     encoded: Encode, gradient: Picture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def explode(*_: object) -> None:
-        raise MemoryError
+        raise SystemError("unknown")
 
     monkeypatch.setattr(image, "_decode_other", explode)
     assert reason(encoded(gradient)) == "damaged"
+
+
+def test_a_machine_without_memory_is_no_damaged_file(
+    encoded: Encode, gradient: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*_: object) -> None:
+        raise MemoryError("of the machine")
+
+    monkeypatch.setattr(image, "_decode_other", explode)
+    with pytest.raises(MemoryError, match="of the machine"):
+        reason(encoded(gradient))
+
+
+def test_a_cmyk_jpeg_is_looked_at_like_any_other(encoded: Encode) -> None:
+    file = io.BytesIO()
+    Image.new("CMYK", (64, 48), (10, 20, 30, 40)).save(file, "JPEG")
+    assert reason(file.getvalue()[:-2]) == "truncated"
+
+
+def test_opencv_sees_nothing_but_jpeg(
+    encoded: Encode, gradient: Picture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own list of formats is long: it never gets bytes that begin otherwise."""
+    seen: list[bytes] = []
+    cv2 = image.opencv()
+    decode = cv2.imdecode
+
+    def spy(data: Picture, flags: int) -> object:
+        seen.append(data[:3].tobytes())
+        return decode(data, flags)
+
+    monkeypatch.setattr(cv2, "imdecode", spy)
+    for kind in ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "PPM"):
+        IMAGE.decode(encoded(gradient, kind), spec_of(gradient))
+    assert seen == [b"\xff\xd8\xff"]
+
+
+def test_pillow_opens_nothing_but_the_named_formats(encoded: Encode, gradient: Picture) -> None:
+    for kind in ("TGA", "PCX", "ICO", "SGI", "DDS", "EPS", "PDF", "JPEG2000"):
+        assert reason(encoded(gradient, kind)) == "unknown-format"
+
+
+def test_one_place_decodes_for_every_verb() -> None:
+    """Whatever opens a picture does it in this module, so all verbs mean the same by a file."""
+    source = Path(image.__file__).parents[1]
+    calls = re.compile(r"\bImage\.open\(|\bimdecode\(|\bimread\(|\bImageFile\.Parser\(")
+    found = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if calls.search(path.read_text(encoding="utf-8"))
+    }
+    assert found == {"modalities/image.py"}
 
 
 def test_what_opencv_cannot_decode_pillow_may(

@@ -68,9 +68,16 @@ def test_fill_bytes_before_a_marker_are_allowed() -> None:
 
 def test_hundreds_of_scans_are_refused() -> None:
     assert jpeg.problem(SOI + SCAN * jpeg.MAX_SCANS + EOI) == ""
-    assert jpeg.problem(SOI + SCAN * (jpeg.MAX_SCANS + 1) + EOI) == "damaged"
+    assert jpeg.problem(SOI + SCAN * (jpeg.MAX_SCANS + 1) + EOI) == "overloaded"
 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_get_one_of_three_answers(data: bytes) -> None:
     assert jpeg.problem(SOI + data) in ("", "truncated", "damaged")
+
+
+def test_thousands_of_segments_are_refused_and_restarts_are_none() -> None:
+    segment = b"\xff\xe5\x00\x02"
+    assert jpeg.problem(SOI + SCAN + segment * (jpeg.MAX_SEGMENTS - 2) + EOI) == ""
+    assert jpeg.problem(SOI + SCAN + segment * jpeg.MAX_SEGMENTS + EOI) == "overloaded"
+    assert jpeg.problem(SOI + SCAN + b"\xff\xd3" * 200_000 + EOI) == ""

@@ -72,12 +72,13 @@ def test_afterwards_ctrl_c_is_what_it_was(error: type[Exception] | None) -> None
 
 
 @on_unix
-def test_the_first_sigterm_is_a_request_of_its_own_and_the_second_the_end() -> None:
-    code = """
-    with Interrupt(lambda: print("said")) as stop:
-        signal.raise_signal(signal.SIGTERM)
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_the_first_sigterm_is_a_request_of_its_own_and_the_second_the_end(name: str) -> None:
+    code = f"""
+    with Interrupt(lambda: print("said"), keeps=True) as stop:
+        signal.raise_signal(signal.{name})
         print(stop.requested, stop.terminated)
-        print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL)
+        print(signal.getsignal(signal.{name}) is signal.SIG_DFL)
     """
     assert in_a_process(code).split() == ["False", "True", "True"]
 
@@ -85,9 +86,28 @@ def test_the_first_sigterm_is_a_request_of_its_own_and_the_second_the_end() -> N
 @on_unix
 def test_afterwards_sigterm_is_what_it_was() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with Interrupt(lambda: None):
+    with Interrupt(lambda: None, keeps=True):
         assert signal.getsignal(signal.SIGTERM) is not before
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@on_unix
+def test_where_nothing_is_kept_sigterm_is_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with Interrupt(lambda: None):
+        assert signal.getsignal(signal.SIGTERM) is before
+
+
+@on_unix
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_that_is_ignored_stays_ignored(name: str) -> None:
+    code = f"""
+    signal.signal(signal.{name}, signal.SIG_IGN)
+    with Interrupt(lambda: None, keeps=True) as stop:
+        signal.raise_signal(signal.{name})
+        print(stop.requested, stop.terminated)
+    """
+    assert in_a_process(code).split() == ["False", "False"]
 
 
 def test_in_another_thread_it_does_nothing() -> None:

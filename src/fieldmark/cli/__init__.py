@@ -11,7 +11,6 @@ unsafe or too new, 130 stopped by Ctrl-C, 143 by SIGTERM.
 
 from __future__ import annotations
 
-import os
 import sys
 import textwrap
 import traceback
@@ -39,6 +38,7 @@ from fieldmark.cli import (
 )
 from fieldmark.cli.screen import Screen, error_lines, screen
 from fieldmark.cli.screen import shown as readable
+from fieldmark.ending import drop
 from fieldmark.errors import FieldmarkError
 from fieldmark.version import __version__
 
@@ -149,7 +149,8 @@ def run(arguments: Sequence[str]) -> int:
         return _failed(shown, carried.error, arguments)
     except Exception as error:  # the last net
         return _failed(shown, error, arguments)
-    return result if isinstance(result, int) else 0
+    status = result if isinstance(result, int) else 0
+    return _failed(shown, shown.unheard, arguments) if shown.unheard and not status else status
 
 
 def _globals_first(arguments: Sequence[str]) -> list[str]:
@@ -161,7 +162,7 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
 
 def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> int:
     """Say what went wrong; return the exit status."""
-    status = 1
+    status, shown.stream = 1, False
     match error:
         case FieldmarkError():
             lines, status = error_lines(error), error.exit_status
@@ -174,23 +175,33 @@ def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> in
             return INTERRUPTED
         case BrokenPipeError():
             # The reader has gone, as `| head` does; nothing more can be said to it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            drop(sys.stdout)
             return 0
         case OSError():  # a full disk, a folder that may not be written
             what = (
                 f"{error.strerror or type(error).__name__}: {readable(str(error.filename or ''))}"
             )
             lines, status = [f"fieldmark: {what} [system]"], 3
+        case RuntimeError() if "can't start new thread" in str(error):
+            hint = "  next:  end other programs, or allow more (ulimit -u)"
+            lines, status = ["fieldmark: the system starts no more threads. [system]", hint], 3
         case _:  # a fault of ours, said as one
+            words = "; ".join([f"{type(error).__name__}: {error}", *_notes(error)])
             lines = [
-                f"fieldmark: a fault in fieldmark: {type(error).__name__}: {error} [fault]",
+                f"fieldmark: a fault in fieldmark: {readable(words)} [fault]",
                 "  why:   This should not happen, whatever the input.",
                 "  next:  run it again with --debug and report what it prints",
             ]
     shown.error(lines)
     if shown.debug:
-        traceback.print_exception(error)
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        shown.error([readable(line) for line in lines])
     return status
+
+
+def _notes(error: BaseException) -> list[str]:
+    """Return what was noted while it passed by, such as the file it came from."""
+    return getattr(error, "__notes__", [])
 
 
 def _usage_lines(error: typer.TyperException, arguments: Sequence[str]) -> list[str]:

@@ -62,6 +62,7 @@ def predict(
             hint="table, jsonl or csv",
         )
     out = screen().settle(as_json=style != "table", quiet=quiet)
+    out.stream = True
     many = len(files) >= MANY or any(name == "-" or Path(name).is_dir() for name in files)
     predictor = Predictor.open(
         folders.find(run, Path(runs_folder)), precision=as_precision(precision), bulk=many

@@ -15,9 +15,11 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final
 
+from fieldmark.ending import drop
 from fieldmark.errors import FieldmarkError
 
 _INSIDE_NUMBERS: Final = re.compile(r"(?<=\d) (?=%)|(?<=\d) (?=to [-+]?\d)|(?<=\d to) (?=[-+]?\d)")
+_UNSEEN: Final = re.compile(r"[^\x20-\x7e]")
 _GLUE: Final = "\N{NO-BREAK SPACE}"
 
 
@@ -30,6 +32,10 @@ class Screen:
         self.debug = False
         self.quiet = False
         self.as_json = False
+        self.stream = False
+        """Whether the verb's work is what it prints: then it ends when nobody can read it."""
+        self.unheard: OSError | None = None
+        """Why what was printed did not arrive."""
         self._no_color = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
 
     @classmethod
@@ -80,9 +86,23 @@ class Screen:
         return self.width if looked_at else sys.maxsize
 
     def result(self, text: str) -> None:
-        """Print a result to stdout."""
-        sys.stdout.write(_encodable(text, sys.stdout.encoding) + "\n")
-        sys.stdout.flush()
+        """Print a result to stdout.
+
+        Raises
+        ------
+        OSError
+            The reader has gone or the disk is full, and :attr:`stream` is set. Else the work goes
+            on, and :attr:`unheard` says why nobody heard of it.
+        """
+        try:
+            sys.stdout.write(_encodable(text, sys.stdout.encoding) + "\n")
+            sys.stdout.flush()
+        except OSError as error:
+            error.filename = "stdout"
+            if self.stream:
+                raise
+            self.unheard = error
+            drop(sys.stdout)
 
     def results(self, lines: Iterable[str]) -> None:
         """Print lines to stdout."""
@@ -102,8 +122,8 @@ class Screen:
             self.results(broken(line, self.width, hang=hang))
 
     def json(self, value: Any) -> None:
-        """Print one JSON value on one line of stdout."""
-        self.result(json.dumps(value, ensure_ascii=False))
+        """Print one JSON value on one line of stdout; what a terminal obeys comes as escapes."""
+        self.result(_UNSEEN.sub(_escaped, json.dumps(value, ensure_ascii=False)))
 
     def say(self, text: str) -> None:
         """Print a message to stderr, unless quiet."""
@@ -171,6 +191,12 @@ def shown(text: str) -> str:
         else f"\\x{ord(char) & 0xFF:02x}"
         for char in text
     )
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Return a character as JSON writes it where it may not stand itself."""
+    char = found.group()
+    return char if char.isprintable() else json.dumps(char)[1:-1]
 
 
 def _encodable(text: str, encoding: str | None) -> str:

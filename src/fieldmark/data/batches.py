@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark import rng
-from fieldmark.data.pool import map_ordered
 from fieldmark.errors import UsageError
 from fieldmark.modalities import augment
 from fieldmark.modalities.augment import Augmentation
+from fieldmark.pool import map_ordered
 
 AHEAD: Final = 4
 """Batches that are made before they are asked for."""

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from fieldmark.data import fingerprints
 from fieldmark.data.fingerprints import WAYS, Candidates, Way
-from fieldmark.data.pool import map_ordered
 from fieldmark.modalities.aligning import details_alike
+from fieldmark.pool import map_ordered
 
 NEAR: Final = 0.90
 """Likeness of the details from which on two pictures count as copies."""

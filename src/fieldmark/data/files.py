@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from fieldmark.data.manifest import LeftOut
-from fieldmark.errors import UnreadableExample
+from fieldmark.errors import DataError, UnreadableExample
 
 MAX_BYTES: Final = 200_000_000
 """Of one file."""
@@ -138,9 +138,56 @@ def opened(path: Path) -> Iterator[BufferedReader]:
         raise UnreadableExample("the file has vanished", code="vanished") from error
     except PermissionError as error:
         raise UnreadableExample("no permission to read it", code="no-permission") from error
+    except IsADirectoryError as error:
+        raise UnreadableExample("a folder", code="not-a-file") from error
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UnreadableExample(f"cannot be read ({reason})", code="unreadable") from error
+
+
+def read(path: Path) -> bytes:
+    """Read all of one regular file; no more of it than the limit, though it may be growing.
+
+    Raises
+    ------
+    UnreadableExample
+        As :func:`opened`.
+    """
+    with opened(path) as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise UnreadableExample(f"more than {MAX_BYTES // 10**6} MB", code="too-big")
+    return data
+
+
+def check_there(root: Path, n_files: int, reasons: Iterable[str]) -> None:
+    """Refuse a folder of which every file has vanished since it was listed.
+
+    Parameters
+    ----------
+    root : Path
+    n_files : int
+        That were listed.
+    reasons : iterable of str
+        The codes of those that could not be read.
+
+    Raises
+    ------
+    DataError
+        Code ``folder-vanished``.
+
+    Examples
+    --------
+    >>> check_there(Path("flowers"), 3, ["vanished", "vanished"])
+    """
+    if n_files and sum(code == "vanished" for code in reasons) == n_files:
+        raise DataError(
+            f"Not one of the {n_files:,} files is there any more.",
+            code="folder-vanished",
+            where=str(root),
+            why="The folder was moved, removed or unmounted while this ran.",
+            hint="bring it back, then run the same command again",
+        )
 
 
 def _without_waiting(path: str, flags: int) -> int:

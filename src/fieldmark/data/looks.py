@@ -93,7 +93,7 @@ def look_at(
     Raises
     ------
     DataError
-        Codes ``mostly-unreadable``, ``emptied-class``.
+        Codes ``folder-vanished``; and ``mostly-unreadable``, ``emptied-class`` where asked for.
     """
     hashes = list(dict.fromkeys(example.sha256 for example in manifest.examples))
     shelf = FeatureShelf(directory, _KEY, LOOK.itemsize, LIMIT_BYTES, "looks")
@@ -115,6 +115,7 @@ def look_at(
         if progress is not None:
             progress(done, len(hashes) - len(have))
     shelf.add(unsaved, raw[[place[sha] for sha in unsaved]])
+    troubles.check_there(manifest)
     if refuse:
         troubles.check(manifest)
     gone = set(troubles.failures) | troubles.absent

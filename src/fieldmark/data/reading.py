@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from fieldmark.data import files
 from fieldmark.data.batches import ids_of
 from fieldmark.data.manifest import Example, LeftOut, Manifest
-from fieldmark.data.pool import map_ordered
 from fieldmark.errors import DataError, UnreadableExample
 from fieldmark.modalities.base import InputSpec, Modality
+from fieldmark.pool import map_ordered
 
 MOSTLY: Final = 0.5
 """Above this fraction of unreadable files the folder is refused."""
@@ -75,7 +75,9 @@ def decoded_contents(
     def decoded(sha: str) -> Content:
         return _content(sha, copies[sha], manifest.root, modality, spec)
 
-    yield from map_ordered(decoded, copies, threads=threads, ahead=8 * threads)
+    yield from map_ordered(
+        decoded, copies, threads=threads, ahead=8 * threads, named=lambda sha: copies[sha][0].path
+    )
 
 
 def _content(
@@ -84,8 +86,7 @@ def _content(
     changed: dict[str, UnreadableExample] = {}
     for example in examples:
         try:
-            with files.opened(root / example.path) as file:
-                data = file.read()
+            data = files.read(root / example.path)
             if hashlib.sha256(data).hexdigest() != sha:
                 raise UnreadableExample(
                     "the file was changed while this ran", code="changed-while-running"
@@ -132,8 +133,9 @@ class Troubles:
         Raises
         ------
         DataError
-            Codes ``mostly-unreadable``, ``emptied-class``.
+            Codes ``folder-vanished``, ``mostly-unreadable``, ``emptied-class``.
         """
+        self.check_there(manifest)
         left_out = self._left_out(manifest)
         bad = {entry.path for entry in left_out}
         counts = Counter(entry.code.replace("-", " ") for entry in left_out)
@@ -158,6 +160,11 @@ class Troubles:
                 why="A class that was never seen can be neither learned nor tested.",
                 hint="copy the files again, or remove the class",
             )
+
+    def check_there(self, manifest: Manifest) -> None:
+        """Refuse a folder that has vanished; see :func:`fieldmark.data.files.check_there`."""
+        reasons = (error.code for error in self.changed.values())
+        files.check_there(manifest.root, len(manifest.examples), reasons)
 
     def _left_out(self, manifest: Manifest) -> tuple[LeftOut, ...]:
         left_out = []
@@ -217,7 +224,11 @@ class FilePixels:
         if wanted.size and wanted.dtype.kind not in "iu":
             raise TypeError("pictures are taken by their numbers, not by a mask or a slice")
         decoded = map_ordered(
-            self._row, wanted.ravel().tolist(), threads=self._threads, ahead=8 * self._threads
+            self._row,
+            wanted.ravel().tolist(),
+            threads=self._threads,
+            ahead=8 * self._threads,
+            named=lambda at: self._manifest.examples[at].path,
         )
         found = np.stack(list(decoded)) if wanted.size else np.empty((0, *self._spec.shape))
         return np.asarray(found, np.uint8).reshape(*wanted.shape, *self._spec.shape)

@@ -23,9 +23,9 @@ from typing import Final
 
 from fieldmark.data import files, listing, troubles
 from fieldmark.data.manifest import SPLIT_WORDS, Example, LeftOut, Manifest, Split
-from fieldmark.data.pool import map_ordered
 from fieldmark.errors import DataError, UnreadableExample, UsageError
 from fieldmark.modalities import MODALITIES
+from fieldmark.pool import map_ordered
 
 SUFFIXES: Final = MODALITIES["image"].suffixes
 
@@ -124,19 +124,29 @@ def hash_contents(
     Manifest
         Every example with its hash; files that cannot be read, or are larger than 200 MB, left out
         with the codes of :func:`fieldmark.data.files.opened`.
+
+    Raises
+    ------
+    DataError
+        Code ``folder-vanished``: not one of them is there any more.
     """
 
     def hashed(example: Example) -> Example | LeftOut:
         try:
-            with files.opened(manifest.root / example.path) as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            digest = hashlib.sha256(files.read(manifest.root / example.path)).hexdigest()
         except UnreadableExample as error:
             return LeftOut(path=example.path, code=error.code, reason=error.what)
         return dataclasses.replace(example, sha256=digest)
 
     examples: list[Example] = []
     left_out: list[LeftOut] = []
-    results = map_ordered(hashed, manifest.examples, threads=threads, ahead=8 * threads)
+    results = map_ordered(
+        hashed,
+        manifest.examples,
+        threads=threads,
+        ahead=8 * threads,
+        named=lambda example: example.path,
+    )
     for n_done, result in enumerate(results, start=1):
         if isinstance(result, LeftOut):
             left_out.append(result)
@@ -144,6 +154,7 @@ def hash_contents(
             examples.append(result)
         if progress is not None:
             progress(n_done, len(manifest.examples))
+    files.check_there(manifest.root, len(manifest.examples), (each.code for each in left_out))
     return manifest.with_examples(tuple(examples), tuple(left_out))
 
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -30,6 +29,7 @@ from fieldmark.inference.precision import Precision, as_precision, network_of
 from fieldmark.inference.prediction import LabelScore, Prediction, Unread
 from fieldmark.inference.runtime import Engine, Output, Outputs, Runtime, open_runtime
 from fieldmark.modalities.base import InputSpec, Modality
+from fieldmark.pool import map_ordered
 
 __all__ = [
     "GOLDEN_TOLERANCE",
@@ -328,23 +328,16 @@ class Predictor:
         ------
         UsageError
             ``batch-size`` below 1.
+        DataError
+            ``stuck``: nothing came of a file for minutes.
         """
         _check_batch(batch)
-        waiting: deque[Future[_Decoded | Unread]] = deque()
-        todo = iter(paths)
-        pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="fieldmark-decode")
-        try:
-            while True:
-                more = islice(todo, 2 * batch - len(waiting))
-                waiting.extend(pool.submit(self._try_decode, path) for path in more)
-                if not waiting:
-                    return
-                done = [waiting.popleft().result() for _ in range(min(batch, len(waiting)))]
+        decoded = map_ordered(self._try_decode, paths, threads=threads, ahead=batch)
+        with closing(decoded):
+            while done := list(islice(decoded, batch)):
                 good = [one for one in done if isinstance(one, _Decoded)]
                 answers = iter(self._answer(good, sets))
                 yield from (one if isinstance(one, Unread) else next(answers) for one in done)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
     def _try_decode(self, path: Path | str) -> _Decoded | Unread:
         try:

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.errors import UnreadableExample
-from fieldmark.modalities import jpeg
+from fieldmark.modalities import costs, jpeg
 from fieldmark.modalities.base import InputSpec
 from fieldmark.modalities.opencv import opencv
 
@@ -66,6 +66,7 @@ _REASONS: Final = {
         "copy it again; viewers may still show the part that is there",
     ),
     "damaged": ("the file is damaged", "copy it again from where it came"),
+    "overloaded": ("it would keep a decoder busy for long", "save it again with another program"),
     "too-many-pixels": (f"more than {MAX_PIXELS // 10**6} million pixels", "make it smaller first"),
     "too-thin": (f"more than {MAX_ASPECT} times as long as wide", "cut it into pieces"),
     "too-small": (f"a side of fewer than {MIN_SIDE} pixels", "use a larger copy"),
@@ -111,8 +112,8 @@ class ImageModality:
         ------
         UnreadableExample
             The only exception, whatever the bytes. Codes: ``empty-file``, ``unknown-format``,
-            ``heic``, ``truncated``, ``damaged``, ``too-many-pixels``, ``too-thin``, ``too-small``,
-            ``unsupported-mode``, ``unsupported-kind``.
+            ``heic``, ``truncated``, ``damaged``, ``overloaded``, ``too-many-pixels``, ``too-thin``,
+            ``too-small``, ``unsupported-mode``, ``unsupported-kind``.
 
         Examples
         --------
@@ -146,12 +147,15 @@ def opened(data: bytes) -> Iterator[Image]:
         raise _unreadable("empty-file")
     if _is_heic(data):
         raise _unreadable("heic")
+    if much := costs.excess(data):
+        raise _unreadable("overloaded", much)
     _quiet_pillow()
     try:
         with _open(data) as image:
             _check_size(*image.size)
+            _check_decoder(image, len(data))
             yield image
-    except UnreadableExample:
+    except (UnreadableExample, MemoryError):  # a machine that is short of memory is no bad file
         raise
     except Exception as error:  # decoders raise whatever the bytes make them raise
         raise _unreadable(_code_of(error, data), _words(error)) from error
@@ -167,8 +171,11 @@ def oriented(data: bytes, image: Image, spec: InputSpec) -> tuple[NDArray[np.uin
     bool
         Whether its colours are in OpenCV's order, blue first.
     """
-    if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
-        return _decode_jpeg(data, image, spec)
+    if image.format in ("JPEG", "MPO"):
+        if code := jpeg.problem(data):
+            raise _unreadable(code)
+        if image.mode in ("L", "RGB"):
+            return _decode_jpeg(data, image, spec)
     return _decode_other(image, spec), False
 
 
@@ -242,6 +249,14 @@ def _check_size(width: int, height: int) -> None:
         raise _unreadable("too-small", size)
 
 
+def _check_decoder(image: Image, n_bytes: int) -> None:
+    for codec, *_ in getattr(image, "tile", ()):
+        most = costs.SLOW.get(codec, n_bytes)
+        if n_bytes > most:
+            limit = f"of this kind of {image.format} {most // 10**6} MB are read"
+            raise _unreadable("overloaded", limit)
+
+
 def orientation_of(image: Image) -> int:
     """Return what the camera wrote about how it was held, 1 to 8; 1 for none or nonsense."""
     try:
@@ -268,9 +283,6 @@ def _reduction(width: int, height: int, spec: InputSpec) -> int:
 
 
 def _decode_jpeg(data: bytes, image: Image, spec: InputSpec) -> tuple[NDArray[np.uint8], bool]:
-    code = jpeg.problem(data)
-    if code:
-        raise _unreadable(code)
     cv2 = opencv()
     orientation = orientation_of(image)
     width, height = image.size
@@ -301,7 +313,8 @@ def _decode_other(image: Image, spec: InputSpec) -> NDArray[np.uint8]:
         pixels = _over_background(image, spec.background)
     else:
         image.load()
-        pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+        mode = "L" if image.mode in ("1", "L") else "RGB"
+        pixels = np.asarray(image if image.mode == mode else image.convert(mode))
     # TIFF applies its own orientation while loading and then forgets it.
     return _orient(pixels, orientation_of(image))
 

@@ -86,7 +86,7 @@ def write_all(
 
 def log_lines(events: list[Event]) -> str:
     """Return events as JSON Lines."""
-    return "".join(json.dumps(event.to_dict(), ensure_ascii=False) + "\n" for event in events)
+    return "".join(json.dumps(event.to_dict()) + "\n" for event in events)
 
 
 def _write_tables(

@@ -64,7 +64,7 @@ def fit_loop(
         recipe = dataclasses.replace(recipe, time_s=max(recipe.time_s - session.spent_s(), 1.0))
     start = dataclasses.replace(start, checkpoints=session.checkpoints(what))
     train, valid = given
-    with Interrupt(lambda: session.listen(events.StopRequested())) as stop:
+    with Interrupt(lambda: session.listen(events.StopRequested()), keeps=True) as stop:
         return loop.fit(start, train, valid, recipe, listen=session.listen, stop=stop)
 
 

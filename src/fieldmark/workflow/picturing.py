@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fieldmark.data import files
-from fieldmark.data.pool import map_ordered
 from fieldmark.errors import UnreadableExample
 from fieldmark.evaluation.thumbnails import Picture
 from fieldmark.modalities.encode import encode_jpeg
 from fieldmark.modalities.thumbnail import SIDE, thumbnail
+from fieldmark.pool import map_ordered
 from fieldmark.workflow.machine import cores
 
 
