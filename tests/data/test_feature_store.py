@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fieldmark.atomic import refusal
 from fieldmark.data import feature_store
 from fieldmark.data.feature_store import FeatureShelf
 
@@ -108,10 +110,15 @@ def test_a_full_disk_costs_this_run_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, content: bytes | str) -> None:
-        raise OSError("No space left on device")
+        raise refusal(OSError(errno.ENOSPC, "No space left on device"), path)
 
     monkeypatch.setattr(feature_store, "write_whole", full)
-    shelf(tmp_path).add(["x"], rows_for(["x"]))
+    full_shelf = shelf(tmp_path)
+    full_shelf.add(["x"], rows_for(["x"]))
+    assert full_shelf.problem == (
+        "The features of the pictures could not be kept: No space left on device. The next run "
+        "computes them again."
+    )
     assert "x" not in shelf(tmp_path)
 
 

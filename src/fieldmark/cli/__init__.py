@@ -22,6 +22,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from fieldmark.atomic import refusal
 from fieldmark.cli import (
     check,
     compare,
@@ -36,7 +37,6 @@ from fieldmark.cli import (
     train,
 )
 from fieldmark.cli.screen import Screen, error_lines, screen
-from fieldmark.cli.screen import shown as readable
 from fieldmark.errors import FieldmarkError
 from fieldmark.version import __version__
 
@@ -158,6 +158,8 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
 def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> int:
     """Say what went wrong; return the exit status."""
     status = 1
+    if isinstance(error, OSError) and not isinstance(error, FieldmarkError | BrokenPipeError):
+        error = refusal(error)  # not of a file of ours: the results' own way, or a file to read
     match error:
         case FieldmarkError():
             lines, status = error_lines(error), error.exit_status
@@ -172,11 +174,6 @@ def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> in
             # The reader has gone, as `| head` does; nothing more can be said to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
-        case OSError():  # a full disk, a folder that may not be written
-            what = (
-                f"{error.strerror or type(error).__name__}: {readable(str(error.filename or ''))}"
-            )
-            lines, status = [f"fieldmark: {what} [system]"], 3
         case _:  # a fault of ours, said as one
             lines = [
                 f"fieldmark: a fault in fieldmark: {type(error).__name__}: {error} [fault]",
