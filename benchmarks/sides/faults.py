@@ -41,7 +41,10 @@ def _run(asked: dict[str, Any]) -> None:
     if "plan" in asked:
         at, mode, number, journal, folders = asked["plan"]
         ctypes.CDLL(os.environ["LD_PRELOAD"]).faults_plan(
-            ctypes.c_long(at), ctypes.c_char(mode.encode()), number, journal.encode(),
+            ctypes.c_long(at),
+            ctypes.c_char(mode.encode()),
+            number,
+            journal.encode(),
             folders.encode(),
         )
     try:

@@ -77,9 +77,13 @@ class Writer:
         self._file: BinaryIO = os.fdopen(handle, "wb")
 
     def __enter__(self) -> Writer:
-        with storing(self.path.parent, hint=self._hint):
-            self._file.write(_header(self.shape))
-            self._file.truncate(_HEADER_BYTES + self.shape[0] * self._row_bytes)
+        try:
+            with storing(self.path.parent, hint=self._hint):
+                self._file.write(_header(self.shape))
+                self._file.truncate(_HEADER_BYTES + self.shape[0] * self._row_bytes)
+        except BaseException:  # where entering fails, nobody leaves
+            self._vanish()
+            raise
         return self
 
     def __exit__(
@@ -88,6 +92,9 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._vanish()
+
+    def _vanish(self) -> None:
         with contextlib.suppress(OSError):
             self._file.close()
         _remove(self.path)

@@ -28,7 +28,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.atomic import storing, write_whole
-from fieldmark.errors import StorageError
 from fieldmark.training.events import EpochDone, Stopped
 
 FORMAT: Final = 1
@@ -171,9 +170,9 @@ class Checkpoints:
         """
         try:
             self.write(state)
-        except StorageError as error:
+        except OSError as error:
             said, self._failed = self._failed, True
-            why = f"No checkpoint could be written: {error.strerror}."
+            why = f"No checkpoint could be written: {error.strerror or error}."
             cost = "Training goes on; a kill would cost what has been done since the last one."
             return "" if said else f"{why} {cost}"
         return ""
