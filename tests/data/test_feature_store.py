@@ -272,3 +272,21 @@ for turn in range(20):
         names = [f"{turn}-{at}" for at in range(3)]
         assert (read(kept, names) == turn).all()
     assert len(files(tmp_path)) == 40
+
+
+def test_what_killed_processes_left_goes_after_a_day(tmp_path: Path) -> None:
+    shelf(tmp_path).add(["a"], rows_for(["a"]))
+    (folder,) = (tmp_path / "features").iterdir()
+    kept = {path.name for path in folder.iterdir()}
+    left = {".fieldmark-0123456789abcdef.part", "0123.npy"}
+    for name in left:
+        (folder / name).write_bytes(b"half")
+    shelf(tmp_path).add(["b"], rows_for(["b"]))
+    assert left <= {path.name for path in folder.iterdir()}, "somebody may be writing them"
+    for name in left:
+        os.utime(folder / name, (0, 0))
+    shelf(tmp_path).add(["c"], rows_for(["c"]))
+    found = {path.name for path in folder.iterdir()}
+    assert not left & found
+    assert kept < found
+    assert all(name in shelf(tmp_path) for name in "abc")
