@@ -15,6 +15,7 @@ from benchmarks import (
     cold_start,
     coverage,
     decisions,
+    faults,
     features,
     folds,
     head,
@@ -52,6 +53,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "coverage": coverage.run,
     "repeats": repeats.run,
     "kills": kills.run,
+    "faults": faults.run,
     "transfer": transfer.run,
     "lean_install": lean_install.run,
 }

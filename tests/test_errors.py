@@ -20,6 +20,7 @@ from fieldmark.errors import (
     LayerListError,
     MissingExtra,
     ParityError,
+    StorageError,
     Terminated,
     TrainingDiverged,
     UnreadableExample,
@@ -34,6 +35,7 @@ STATUS = {
     DataError: 3,
     UnreadableExample: 3,
     TrainingDiverged: 3,
+    StorageError: 3,
     GateError: 4,
     ParityError: 4,
     MissingExtra: 5,
@@ -72,6 +74,7 @@ def test_one_name_catches_all(kind: type[FieldmarkError]) -> None:
         (BundleError, ValueError),
         (TrainingDiverged, ArithmeticError),
         (MissingExtra, ImportError),
+        (StorageError, OSError),
     ],
 )
 def test_pythons_own_names_catch_what_they_mean(

@@ -26,6 +26,7 @@ PROMISED = {
         "DataError",
         "FieldmarkError",
         "GateError",
+        "StorageError",
     ),
     *("LayerListError", "MissingExtra", "TrainingDiverged", "UnreadableExample", "UsageError"),
     "__version__",
@@ -99,7 +100,7 @@ def test_names_come_from_where_the_type_checker_thinks() -> None:
 def test_each_error_is_one_of_ours() -> None:
     errors = [getattr(fm, name) for name in PROMISED if inspect.isclass(getattr(fm, name, None))]
     kinds = [kind for kind in errors if issubclass(kind, Exception)]
-    assert len(kinds) == 10
+    assert len(kinds) == 11
     assert all(issubclass(kind, fm.FieldmarkError) for kind in kinds)
 
 

@@ -341,3 +341,53 @@ def test_what_was_never_named_is_no_run(tmp_path: Path) -> None:
     assert runs.listed(tmp_path) == []
     assert runs.siblings(tmp_path, "a") == []
     assert runs.create(tmp_path, "a").name == "a-1"
+
+
+LIVING = """
+import sys
+from pathlib import Path
+from fieldmark import runs
+parent = Path(sys.argv[1])
+def fill(folder):
+    folder.write("record", "mine")
+    print(folder.path.name, flush=True)
+    sys.stdin.readline()
+print(runs.create(parent, "a", fill).name)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder cannot be locked there")
+def test_what_a_dead_process_left_goes_and_what_a_living_one_makes_stays(tmp_path: Path) -> None:
+    def started() -> tuple[subprocess.Popen[str], str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", LIVING, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        return process, process.stdout.readline().strip()
+
+    dead, its = started()
+    dead.kill()
+    dead.communicate()
+    assert names(tmp_path) == [its]
+    (tmp_path / ".fieldmark-0123456789abcdef.part").write_text("half a note")
+    (tmp_path / ".fieldmark-mine").write_text("no part")
+    living, being_made = started()
+    assert names(tmp_path) == sorted([".fieldmark-mine", being_made])
+    assert runs.create(tmp_path, "a").name == "a-1"
+    assert being_made in names(tmp_path)
+    assert living.communicate("go on\n")[0].split() == ["a-2"]
+    assert names(tmp_path) == [".fieldmark-mine", "a-1", "a-2", "latest.txt"]
+
+
+def test_a_link_that_looks_left_behind_is_removed_and_not_followed(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "a").write_text("a")
+    parent = tmp_path / "runs"
+    parent.mkdir()
+    (parent / ".fieldmark-0123456789abcdef.part").symlink_to(theirs)
+    runs.create(parent, "a")
+    assert names(theirs) == ["a"]

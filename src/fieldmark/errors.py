@@ -9,6 +9,7 @@
     ├── DataError              3   the folder, or some of its files
     │   └── UnreadableExample      one file, with the reason as its code
     ├── TrainingDiverged       3   the loss became infinite before anything was learned
+    ├── StorageError           3   a disk is full, read-only or failing; an OSError too
     ├── GateError              4   a gate that was asked for was not met
     │   └── ParityError            the exported network disagrees with the trained one
     ├── MissingExtra           5   an optional dependency is not installed
@@ -115,6 +116,15 @@ class TrainingDiverged(FieldmarkError, ArithmeticError):
     """The loss became infinite or not a number before one good epoch."""
 
     exit_status = 3
+
+
+class StorageError(FieldmarkError, OSError):
+    """Something of our own could not be written; ``errno`` and ``strerror`` are the system's."""
+
+    exit_status = 3
+
+    errno: int | None = None  # in __dict__, so that they come home from a worker as well
+    strerror: str | None = None
 
 
 class GateError(FieldmarkError):

@@ -6,16 +6,19 @@ once it holds its bundle. Nothing here knows what the files mean.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
+import os
 import re
-import secrets
-from collections.abc import Callable
+import shutil
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fieldmark.atomic import give_name, write_whole
+from fieldmark.atomic import PREFIX, SUFFIX, give_name, storing, unnamed, write_whole
 from fieldmark.bundle import refuse_foreign
 from fieldmark.errors import UsageError
 
@@ -46,7 +49,8 @@ class RunFolder:
     def write(self, name: str, content: bytes | str) -> Path:
         """Write one file whole; parents are made."""
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        with storing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
         return path
 
@@ -68,7 +72,6 @@ def create(parent: Path, name: str, fill: Callable[[RunFolder], None] | None = N
     name : str
         Usually the data folder's name; anything but letters, digits, ``.``, ``_`` and ``-``
         becomes ``-``, and what is beyond 80 bytes is cut off.
-
     fill : callable, optional
         Called with the folder before it has its name, to write what it must never be without.
 
@@ -76,27 +79,70 @@ def create(parent: Path, name: str, fill: Callable[[RunFolder], None] | None = N
     -------
     RunFolder
         Freshly made; two processes never get the same one.
+
+    Raises
+    ------
+    StorageError
+        What was made so far is gone again; or the folder is there, and not named the latest.
     """
     plain = _plain(name)
-    parent.mkdir(parents=True, exist_ok=True)
-    number = max((each for each, _ in _numbered(parent, plain)), default=0) + 1
-    room = None
-    if fill is not None:
-        room = parent / f".fieldmark-{secrets.token_hex(8)}.part"
-        room.mkdir()
-        fill(RunFolder(room))
-    while not _made(parent / f"{plain}-{number}", room):
-        number += 1
+    with storing(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+    room = parent / unnamed() if fill is not None else None
+    with _writing(parent):
+        number = max((each for each, _ in _numbered(parent, plain)), default=0) + 1
+        try:
+            if room is not None and fill is not None:
+                with storing(parent):
+                    room.mkdir()
+                fill(RunFolder(room))
+            while not _made(parent / f"{plain}-{number}", room):
+                number += 1
+        finally:
+            if room is not None:
+                shutil.rmtree(room, ignore_errors=True)
     made = RunFolder(parent / f"{plain}-{number}")
     name_latest(made)
     return made
+
+
+@contextlib.contextmanager
+def _writing(parent: Path) -> Iterator[None]:
+    """Write into the folder of the runs, when what killed processes left behind there is gone.
+
+    Whoever writes shares a lock on the folder itself, which ends with the process, however it ends;
+    who can have it alone knows that everything without a name is of the dead.
+    """
+    if sys.platform == "win32":  # a folder cannot be opened there
+        yield
+        return
+    import fcntl
+
+    folder = None
+    with contextlib.suppress(OSError):
+        folder = os.open(parent, os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for path in parent.glob(f"{PREFIX}*{SUFFIX}"):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    try:
+        if folder is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(folder, fcntl.LOCK_SH)
+        yield
+    finally:
+        if folder is not None:
+            os.close(folder)
 
 
 def _made(path: Path, room: Path | None) -> bool:
     """Make an empty folder, or give a filled one its name; False: the name is taken."""
     try:
         if room is None:
-            path.mkdir()
+            with storing(path):
+                path.mkdir()
         elif path.exists():  # an empty folder would be replaced
             return False
         else:
@@ -109,8 +155,16 @@ def _made(path: Path, room: Path | None) -> bool:
 
 
 def name_latest(run: RunFolder) -> None:
-    """Let ``latest`` mean this run."""
-    write_whole(run.path.parent / f"{LATEST}.txt", run.name + "\n")
+    """Let ``latest`` mean this run.
+
+    Raises
+    ------
+    StorageError
+        It means what it meant.
+    """
+    parent = run.path.parent
+    with _writing(parent):
+        write_whole(parent / f"{LATEST}.txt", run.name + "\n")
 
 
 def siblings(parent: Path, name: str) -> list[RunFolder]:

@@ -239,7 +239,9 @@ def test_a_full_disk_is_not_called_a_fault(
     monkeypatch.setattr("fieldmark.runs.listed", full)
     done = fieldmark("runs")
     assert done.status == 3
-    assert done.err == "fieldmark: No space left on device: runs/a\\nb [system]\n"
+    first, next_ = done.err.splitlines()[:2]
+    assert first == "fieldmark: No space left on device: runs/a\\nb. [disk-full]"
+    assert next_.startswith("  next:  make room")
 
 
 @pytest.mark.parametrize("words", [["--debug", "net", "fooo"], ["net", "fooo", "--debug"]])

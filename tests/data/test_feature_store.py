@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fieldmark.atomic import refusal
 from fieldmark.data import feature_store
 from fieldmark.data.feature_store import FeatureShelf
 
@@ -108,10 +110,15 @@ def test_a_full_disk_costs_this_run_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, content: bytes | str) -> None:
-        raise OSError("No space left on device")
+        raise refusal(OSError(errno.ENOSPC, "No space left on device"), path)
 
     monkeypatch.setattr(feature_store, "write_whole", full)
-    shelf(tmp_path).add(["x"], rows_for(["x"]))
+    full_shelf = shelf(tmp_path)
+    full_shelf.add(["x"], rows_for(["x"]))
+    assert full_shelf.problem == (
+        "The features of the pictures could not be kept: No space left on device. The next run "
+        "computes them again."
+    )
     assert "x" not in shelf(tmp_path)
 
 
@@ -265,3 +272,21 @@ for turn in range(20):
         names = [f"{turn}-{at}" for at in range(3)]
         assert (read(kept, names) == turn).all()
     assert len(files(tmp_path)) == 40
+
+
+def test_what_killed_processes_left_goes_after_a_day(tmp_path: Path) -> None:
+    shelf(tmp_path).add(["a"], rows_for(["a"]))
+    (folder,) = (tmp_path / "features").iterdir()
+    kept = {path.name for path in folder.iterdir()}
+    left = {".fieldmark-0123456789abcdef.part", "0123.npy"}
+    for name in left:
+        (folder / name).write_bytes(b"half")
+    shelf(tmp_path).add(["b"], rows_for(["b"]))
+    assert left <= {path.name for path in folder.iterdir()}, "somebody may be writing them"
+    for name in left:
+        os.utime(folder / name, (0, 0))
+    shelf(tmp_path).add(["c"], rows_for(["c"]))
+    found = {path.name for path in folder.iterdir()}
+    assert not left & found
+    assert kept < found
+    assert all(name in shelf(tmp_path) for name in "abc")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fieldmark.data import store
-from fieldmark.errors import DataError
+from fieldmark.errors import StorageError
 
 SHAPE = (4, 5, 3)
 HASHES = ["aa", "bb", "cc"]
@@ -243,9 +243,9 @@ def test_a_full_disk_is_noticed_before_the_work(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100, 90, 10))
-    with pytest.raises(DataError, match=r"cannot be stored(.|\n)*FIELDMARK_CACHE") as caught:
+    with pytest.raises(StorageError, match=r"could not be written(.|\n)*FIELDMARK_CACHE") as caught:
         publish(shelf)
-    assert caught.value.code == "cache-not-writable"
+    assert caught.value.code == "disk-full"
     assert names(shelf) == []
 
 
@@ -260,7 +260,7 @@ def test_a_disk_that_fails_on_the_way_leaves_nothing(
         monkeypatch.setattr(os, "fsync", full)
     else:
         monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(DataError, match="No space left on device"):
+    with pytest.raises(StorageError, match="No space left on device"):
         publish(shelf)
     monkeypatch.undo()
     assert names(shelf) == []
@@ -268,9 +268,9 @@ def test_a_disk_that_fails_on_the_way_leaves_nothing(
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(DataError, match=r"file/cache") as caught:
+    with pytest.raises(StorageError, match=r"file/cache") as caught:
         publish(store.Shelf(tmp_path / "file" / "cache", 1))
-    assert caught.value.code == "cache-not-writable"
+    assert caught.value.code == "not-writable"
 
 
 def test_where_another_process_holds_the_entry_ours_serves_us(

@@ -11,7 +11,7 @@ import pytest
 
 from fieldmark.data import scan
 from fieldmark.data.reading import FilePixels
-from fieldmark.errors import DataError
+from fieldmark.errors import StorageError
 from fieldmark.inference.runtime import Runtime, open_runtime
 from fieldmark.modalities import MODALITIES
 from fieldmark.modalities.augment import AUGMENTATIONS
@@ -147,10 +147,10 @@ def test_it_lies_in_a_file_that_has_no_name(
 def test_a_disk_without_room_is_said_before_any_work(
     pixels: FilePixels, front: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    size = 2 * 2 * int(np.prod(VOLUME))
+    size = 2 * 2 * int(np.prod(VOLUME)) - 1
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1, 1, size))  # type: ignore[attr-defined]
     monkeypatch.setattr(front, "stream", lambda *given: pytest.fail("it was run"), raising=False)
-    with pytest.raises(DataError, match="no room for what the frozen layers make") as caught:
+    with pytest.raises(StorageError, match="No space left") as caught:
         made(pixels, front, [0, 1])
-    assert caught.value.code == "cache-not-writable"
+    assert caught.value.code == "disk-full"
     assert "TMPDIR" in caught.value.hint

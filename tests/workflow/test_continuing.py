@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -320,3 +322,26 @@ def test_runs_of_a_name_are_numbered_like_numbers(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     assert [run.name for run in runs.siblings(tmp_path, "pets")] == ["pets-10", "pets-2", "pets-1"]
     assert runs.siblings(tmp_path / "nowhere", "pets") == []
+
+
+# --- many at the same moment
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["nothing there", "one to go on with"])
+def test_of_twenty_racing_starts_no_two_share_a_folder(out: Path, begun: bool) -> None:
+    if begun:
+        killed(asked(out))
+    ready = threading.Barrier(20)
+
+    def start(_: int) -> Held:
+        ready.wait()
+        return started(asked(out))
+
+    with ThreadPoolExecutor(20) as pool:
+        held = list(pool.map(start, range(20)))
+    assert sorted(each.folder.name for each in held) == sorted(f"pets-{n}" for n in range(1, 21))
+    assert sum(bool(each.note) for each in held) == begun, "the unfinished one goes on once"
+    for each in held:
+        assert (each.folder.path / continuing.RECORD).is_file()
+        each.lock.release()
+    assert list(out.glob(".*")) == []

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
+from fieldmark.atomic import refusal
 from fieldmark.cli import (
     check,
     compare,
@@ -163,6 +164,8 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
 def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> int:
     """Say what went wrong; return the exit status."""
     status, shown.stream = 1, False
+    if isinstance(error, OSError) and not isinstance(error, FieldmarkError | BrokenPipeError):
+        error = refusal(error)  # not of a file of ours: the results' own way, or a file to read
     match error:
         case FieldmarkError():
             lines, status = error_lines(error), error.exit_status
@@ -177,11 +180,6 @@ def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> in
             # The reader has gone, as `| head` does; nothing more can be said to it.
             drop(sys.stdout)
             return 0
-        case OSError():  # a full disk, a folder that may not be written
-            what = (
-                f"{error.strerror or type(error).__name__}: {readable(str(error.filename or ''))}"
-            )
-            lines, status = [f"fieldmark: {what} [system]"], 3
         case RuntimeError() if "can't start new thread" in str(error):
             hint = "  next:  end other programs, or allow more (ulimit -u)"
             lines, status = ["fieldmark: the system starts no more threads. [system]", hint], 3

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fieldmark.atomic import check_room, write_whole
 from fieldmark.cli.options import (
     Json,
     LabelFrom,
@@ -146,6 +147,7 @@ def _check_new(path: Path) -> None:
             where=str(path),
             hint="make the folder, or choose another place",
         )
+    check_room(path.parent)
 
 
 def _write_csv(path: Path, found: Evaluation) -> None:
@@ -154,5 +156,5 @@ def _write_csv(path: Path, found: Evaluation) -> None:
         [a.file, a.sha256, label, a.label, f"{a.score:.6f}", int(a.label == label)]
         for label, a in found.predictions
     ]
-    with path.open("x", encoding="utf-8", newline="") as file:
-        file.write(written(header, rows))
+    _check_new(path)
+    write_whole(path, written(header, rows))

@@ -109,7 +109,9 @@ def decode(
     Raises
     ------
     DataError
-        Codes ``mostly-unreadable``, ``emptied-class``, ``cache-not-writable``.
+        Codes ``mostly-unreadable``, ``emptied-class``.
+    StorageError
+        The cache has no room, or may not be written.
     UsageError
         Codes ``cache-inside-data``, ``not-hashed``.
     """

@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -27,11 +28,14 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.atomic import write_whole
+from fieldmark.atomic import PREFIX, check_room, storing, write_whole
 from fieldmark.data.arrays import mapped
+from fieldmark.errors import StorageError
 
 SEGMENT_ROWS: Final = 1024
 """Rows that are written together; what a kill can cost."""
+STALE_S: Final = 24 * 3600.0
+"""Age of what a killed process must have left behind."""
 
 
 class FeatureShelf:
@@ -63,6 +67,9 @@ class FeatureShelf:
         self._folder = None if directory is None else directory / kind / key
         self._width = width
         self._limit_bytes = limit_bytes
+        self._kind = kind
+        self.problem = ""
+        """Why something could not be kept; empty: all was."""
         self._places: dict[str, tuple[Path, int]] = {}
         if self._folder is not None and self._folder.is_dir():
             for facts in sorted(self._folder.glob("*.json")):
@@ -106,10 +113,18 @@ class FeatureShelf:
         data = io.BytesIO()
         np.save(data, np.ascontiguousarray(rows, self._dtype), allow_pickle=False)
         # A full or read-only disk costs the next run its head start, and this one nothing.
-        with contextlib.suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            with storing(self._folder):
+                self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             write_whole(self._folder / f"{stem}.npy", data.getvalue())
             write_whole(self._folder / f"{stem}.json", json.dumps(list(names)))
+        except StorageError as error:
+            self.problem = (
+                f"The {self._kind} of the pictures could not be kept: {error.strerror}. "
+                "The next run computes them again."
+            )
+        with contextlib.suppress(OSError):
+            self._sweep()
             self._keep_to_limit()
 
     def _rows_of(self, facts: Path) -> Iterable[tuple[str, tuple[Path, int]]]:
@@ -123,6 +138,15 @@ class FeatureShelf:
         except (OSError, ValueError, TypeError, EOFError):
             return
         yield from ((str(name), (path, row)) for row, name in enumerate(names))
+
+    def _sweep(self) -> None:
+        """Remove what killed processes left behind: files without a name, rows without names."""
+        for path in self._folder.iterdir() if self._folder is not None else ():
+            orphan = path.suffix == ".npy" and not path.with_suffix(".json").exists()
+            if path.name.startswith(PREFIX) or orphan:
+                with contextlib.suppress(OSError):
+                    if time.time() - path.stat().st_mtime > STALE_S:
+                        path.unlink()
 
     def _keep_to_limit(self) -> None:
         if self._folder is None:
@@ -142,16 +166,30 @@ class FeatureShelf:
 
 
 def room_for(
-    n_rows: int, width: int, dtype: type[np.generic], in_memory_bytes: int
+    n_rows: int,
+    width: int,
+    dtype: type[np.generic],
+    in_memory_bytes: int = 0,
+    hint: str = "make room, or set TMPDIR to a folder on another disk",
 ) -> NDArray[Any]:
     """Make room for rows: in memory, or in a nameless file when they take more bytes than that.
+
+    Raises
+    ------
+    StorageError
+        There is no room for the file.
 
     Returns
     -------
     array of shape (n_rows, width)
         Zeros; the space of a file is free again when the array is.
     """
-    if n_rows * width * np.dtype(dtype).itemsize <= in_memory_bytes:
+    size = n_rows * width * np.dtype(dtype).itemsize
+    if size <= in_memory_bytes:
         return np.zeros((n_rows, width), dtype)
-    with tempfile.TemporaryFile(prefix="fieldmark-") as file:
+    folder = Path(tempfile.gettempdir())
+    with storing(folder, needed=size, hint=hint), tempfile.TemporaryFile(dir=folder) as file:
+        check_room(folder, size, hint=hint)
+        if hasattr(os, "posix_fallocate"):  # a disk that is full later would kill, not raise
+            os.posix_fallocate(file.fileno(), 0, size)
         return np.memmap(file, dtype, "w+", shape=(n_rows, width))

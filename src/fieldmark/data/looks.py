@@ -46,6 +46,8 @@ class Looks:
     """(n_contents,) of :data:`fieldmark.modalities.looking.LOOK`: one named field per fact."""
     row_of: dict[str, int] = field(default_factory=dict)
     """SHA-256 of a content -> its row. Contents that could not be read have none."""
+    problem: str = ""
+    """Why they could not be kept for the next time; empty: they are."""
 
     @cached_property
     def facts(self) -> NDArray[np.void]:
@@ -120,7 +122,9 @@ def look_at(
         troubles.check(manifest)
     gone = set(troubles.failures) | troubles.absent
     return troubles.without(manifest), Looks(
-        raw.view(LOOK)[:, 0], {sha: row for sha, row in place.items() if sha not in gone}
+        raw.view(LOOK)[:, 0],
+        {sha: row for sha, row in place.items() if sha not in gone},
+        shelf.problem,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from fieldmark.atomic import write_whole
+from fieldmark.atomic import check_room, write_whole
 from fieldmark.data.listing import PATH, split_word
 from fieldmark.data.manifest import Example, Manifest, Split
 from fieldmark.data.table import Form, Names, lines, plain, written
@@ -118,6 +118,8 @@ def check_new(
     ------
     UsageError
         ``file-exists``, ``no-folder``.
+    StorageError
+        ``not-writable``.
     """
     if file.exists() and not force:
         raise UsageError(
@@ -134,6 +136,7 @@ def check_new(
             where=str(file),
             hint=f"make the folder, or choose another place with {option}",
         )
+    check_room(file.parent)
 
 
 def write(file: Path, manifest: Manifest, *, force: bool = False) -> None:

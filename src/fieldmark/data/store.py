@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import tempfile
 import time
 import weakref
@@ -22,13 +21,15 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldmark.atomic import check_room, storing
 from fieldmark.data.arrays import mapped
-from fieldmark.errors import DataError
+from fieldmark.data.feature_store import STALE_S
 from fieldmark.modalities.base import DECODE_VERSION
 
 SCHEMA: Final = "fieldmark.cache/1"
 _HEADER_BYTES: Final = 128
-_STALE_S: Final = 24 * 3600.0
+HINT: Final = "make room there, set FIELDMARK_CACHE to a folder on another disk, or --no-cache"
+_TEMPORARY: Final = "make room there, or set TMPDIR to a folder on another disk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,6 +48,19 @@ class Writer:
 
     Written with ordinary writes, not through a mapping: a full disk is then an error with a name
     instead of a signal that kills the process.
+
+    Parameters
+    ----------
+    directory : Path or None
+        The cache; None: a temporary folder.
+    n_rows : int
+    shape : tuple of int
+        Of a row.
+
+    Raises
+    ------
+    StorageError
+        Here and in every method.
     """
 
     def __init__(self, directory: Path | None, n_rows: int, shape: tuple[int, int, int]) -> None:
@@ -54,21 +68,22 @@ class Writer:
         self._row_bytes = int(np.prod(shape))
         size = _HEADER_BYTES + n_rows * self._row_bytes
         place = directory or Path(tempfile.gettempdir())
-        with _storage_errors(place):
+        self._hint = HINT if directory else _TEMPORARY
+        with storing(place, needed=size, hint=self._hint):
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            free = shutil.disk_usage(place).free
-            if free < size:
-                raise _not_writable(
-                    place, f"{size / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} are free."
-                )
+            check_room(place, size, hint=self._hint)
             handle, name = tempfile.mkstemp(prefix=".building-", suffix=".npy", dir=place)
         self.path = Path(name)
         self._file: BinaryIO = os.fdopen(handle, "wb")
 
     def __enter__(self) -> Writer:
-        with _storage_errors(self.path):
-            self._file.write(_header(self.shape))
-            self._file.truncate(_HEADER_BYTES + self.shape[0] * self._row_bytes)
+        try:
+            with storing(self.path.parent, hint=self._hint):
+                self._file.write(_header(self.shape))
+                self._file.truncate(_HEADER_BYTES + self.shape[0] * self._row_bytes)
+        except BaseException:  # where entering fails, nobody leaves
+            self._vanish()
+            raise
         return self
 
     def __exit__(
@@ -77,19 +92,22 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._vanish()
+
+    def _vanish(self) -> None:
         with contextlib.suppress(OSError):
             self._file.close()
         _remove(self.path)
 
     def put(self, row: int, array: NDArray[np.uint8]) -> None:
         """Write one row."""
-        with _storage_errors(self.path):
+        with storing(self.path.parent, hint=self._hint):
             self._file.seek(_HEADER_BYTES + row * self._row_bytes)
             self._file.write(np.ascontiguousarray(array).data)
 
     def finish(self) -> None:
         """Bring everything to the disk and close the file."""
-        with _storage_errors(self.path):
+        with storing(self.path.parent, hint=self._hint):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
@@ -142,7 +160,7 @@ class Shelf:
             "hashes": hashes,
             "failures": failures,
         }
-        with _storage_errors(self.directory):
+        with storing(self.directory, hint=HINT):
             temporary = writer.path.with_suffix(".json")
             try:
                 with temporary.open("w", encoding="utf-8") as file:
@@ -156,7 +174,7 @@ class Shelf:
                     writer.path.replace(self._pixels_path(key))
                     temporary.replace(self._facts_path(key))
             finally:
-                temporary.unlink(missing_ok=True)
+                _remove(temporary)
         self._keep_to_limit(key)
         return Stored(pixels=pixels, hashes=tuple(hashes), failures=failures)
 
@@ -170,7 +188,7 @@ class Shelf:
                     # A kill between the two renames leaves pixels without their facts.
                     orphan = path.suffix == ".npy" and not self._facts_path(path.stem).exists()
                     if path.name.startswith(".building-") or orphan:
-                        if time.time() - status.st_mtime > _STALE_S:
+                        if time.time() - status.st_mtime > STALE_S:
                             path.unlink()
                     elif path.suffix == ".json" and self._pixels_path(path.stem).exists():
                         size = status.st_size + self._pixels_path(path.stem).stat().st_size
@@ -213,21 +231,3 @@ def _read(facts: Any, path: Path, hashes: list[str]) -> Stored:
         str(sha): (str(code), str(reason)) for sha, (code, reason) in facts["failures"].items()
     }
     return Stored(pixels=mapped(path), hashes=tuple(hashes), failures=failures)
-
-
-@contextlib.contextmanager
-def _storage_errors(place: Path) -> Any:
-    try:
-        yield
-    except OSError as error:
-        raise _not_writable(place, f"{error.strerror or type(error).__name__}.") from error
-
-
-def _not_writable(place: Path, why: str) -> DataError:
-    return DataError(
-        "The decoded pictures cannot be stored.",
-        code="cache-not-writable",
-        where=str(place),
-        why=why,
-        hint="make room, or set FIELDMARK_CACHE to a folder on another disk",
-    )

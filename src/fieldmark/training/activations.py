@@ -7,19 +7,16 @@ whole one is proven afterwards.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark import rng
+from fieldmark.data.feature_store import room_for
 from fieldmark.data.reading import FilePixels
-from fieldmark.errors import DataError
 from fieldmark.inference.runtime import Runtime
 from fieldmark.modalities import augment
 from fieldmark.modalities.augment import Augmentation
@@ -72,8 +69,8 @@ def activations(
 
     Raises
     ------
-    DataError
-        Code ``cache-not-writable``: the disk has no room for it.
+    StorageError
+        Code ``disk-full``: there is no room for it.
     """
     n = len(at)
     turns = range(1 + copies.n)
@@ -106,15 +103,6 @@ def _copy(
 
 def _room(shape: tuple[int, int, int, int]) -> NDArray[np.float16]:
     """Map a file that has no name."""
-    size = 2 * int(np.prod(shape))
-    folder = Path(tempfile.gettempdir())
-    if shutil.disk_usage(folder).free < _ROOM * size:
-        raise DataError(
-            "There is no room for what the frozen layers make of the pictures.",
-            code="cache-not-writable",
-            where=str(folder),
-            why=f"{size / 1e6:,.0f} MB are needed.",
-            hint="make room, set TMPDIR to another disk, or leave --fine-tune out",
-        )
-    with tempfile.TemporaryFile(prefix="fieldmark-") as file:
-        return np.memmap(file, np.float16, "w+", shape=shape)
+    hint = "make room, set TMPDIR to a folder on another disk, or leave --fine-tune out"
+    room = room_for(shape[0], int(np.prod(shape[1:])), np.float16, hint=hint)
+    return room.reshape(shape)

@@ -14,6 +14,7 @@ The file is safetensors; what is not an array is JSON in its header.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -26,7 +27,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.atomic import write_whole
+from fieldmark.atomic import storing, write_whole
 from fieldmark.training.events import EpochDone, Stopped
 
 FORMAT: Final = 1
@@ -181,20 +182,21 @@ class Checkpoints:
 
         Raises
         ------
-        OSError
-            The disk is full and the like. What was kept before is kept still, and it is not
-            :attr:`due` again at once.
+        StorageError
+            What was kept before is kept still, and it is not :attr:`due` again at once.
         """
         began = time.monotonic()
         self._due = began + self.every_s
         data = packed(state)
         digest = hashlib.sha256(data).hexdigest()[:32]
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with storing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._number += 1
         name = f"{self.what}-{self._number:06d}-{digest}.safetensors"
         write_whole(self.folder / name, data)
         for _, path, _ in self._files()[KEPT:]:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it costs room, and goes the next time
+                path.unlink(missing_ok=True)
         now = time.monotonic()
         if self.every_s:
             self._due = now + max(self.every_s, SPACING * (now - began))

@@ -79,6 +79,8 @@ class Features:
     """Content hash -> the rows of its warped copies."""
     n_cached: int = 0
     """Rows that an earlier run had left behind."""
+    problem: str = ""
+    """Why new ones could not be kept for the next time; empty: they are."""
 
 
 def extract(
@@ -168,6 +170,7 @@ class _Extractor:
                 sha: tuple(self.at[name] for name in names[1:]) for sha, names in kept.items()
             },
             n_cached=int(copied.sum()),
+            problem=self.shelf.problem,
         )
 
     def _batches(self) -> Iterator[NDArray[np.uint8]]:

@@ -97,4 +97,6 @@ def audited(
         for path, why in gone.items()
         if path in kept
     )
+    if found.problem:
+        notes += (Note(code="cache-not-kept", text=found.problem),)
     return Audited(audit=result, seen=seen, notes=notes, seconds=seconds)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fieldmark import runs
+from fieldmark.atomic import storing
 from fieldmark.config import Settings, from_tables
 from fieldmark.data.manifest import SPLITS, Manifest
 from fieldmark.errors import FieldmarkError, UsageError
@@ -239,7 +240,8 @@ def _taken(kept: Unfinished) -> Held | None:
         return None
     for path in kept.folder.path.rglob(".*"):  # of a write or a measuring that was cut short
         if path.suffix in (".part", ".fieldmark"):
-            path.unlink(missing_ok=True)
+            with storing(path):
+                path.unlink(missing_ok=True)
     runs.name_latest(kept.folder)
     note = f"Begun at {kept.record.created} and not finished: continued."
     return Held(kept.folder, kept.record, lock, note)

@@ -87,8 +87,8 @@ def fine_tuned(
     ------
     MissingExtra
         Code ``extra-missing``: no training backend is installed.
-    DataError
-        Code ``cache-not-writable``.
+    StorageError
+        Code ``disk-full``: what the frozen layers make of the pictures has no room.
     """
     backend.chosen()
     best = validated(session, choice.plan, fitted.weights, decoded)

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from fieldmark.atomic import write_whole
+from fieldmark.atomic import check_room, write_whole
 from fieldmark.errors import DataError, UsageError
 from fieldmark.evaluation.template import PageKind, marker
 
@@ -63,6 +63,8 @@ def check_replaceable(path: Path, kind: PageKind, mark: str = "") -> None:
         Code ``file-exists``.
     DataError
         Code ``no-folder``.
+    StorageError
+        Code ``not-writable``.
     """
     if not path.parent.is_dir():
         raise DataError(
@@ -71,6 +73,7 @@ def check_replaceable(path: Path, kind: PageKind, mark: str = "") -> None:
             where=str(path),
             hint=f"make the folder, or choose another place with {_OPTION[kind]}",
         )
+    check_room(path.parent)
     if os.path.lexists(path) and not _holds(path, mark or marker(kind)):
         raise UsageError(
             f"{path.name} exists already and is no page of fieldmark {kind}.",
@@ -100,8 +103,8 @@ def write_page(path: Path, html: str, kind: PageKind) -> Path:
     ------
     UsageError, DataError
         As :func:`check_replaceable`.
-    OSError
-        The disk is full, read-only and the like; an old page is as it was.
+    StorageError
+        An old page is as it was.
     """
     check_replaceable(path, kind)
     write_whole(path, html)

@@ -7,11 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from fieldmark.config import Auto, Settings, TrainSettings
+from fieldmark.atomic import check_room
+from fieldmark.config import Auto, RunSettings, Settings, TrainSettings
+from fieldmark.data import cache, store
 from fieldmark.data.folds import MAX_FOLDS
 from fieldmark.data.manifest import Manifest
 from fieldmark.errors import UsageError
 from fieldmark.evaluation.repeats import Repeats
+from fieldmark.networks.layer_table import layer_table
 from fieldmark.runs import RunFolder
 from fieldmark.training import backend
 from fieldmark.training.events import Listener, Noted, silent
@@ -27,6 +30,13 @@ from fieldmark.workflow.scratch import from_scratch
 from fieldmark.workflow.session import Session
 from fieldmark.workflow.transfer import from_backbone
 from fieldmark.workflow.turns import check
+
+LEAST_BYTES: Final = 1_000_000
+"""What the smallest run and its cache take up."""
+_OF_A_WEIGHT: Final = 20
+"""Bytes a weight takes up in a run folder: the graph, and the model file while it is replaced."""
+_OF_A_TRAINED_ONE: Final = 32
+"""And in two checkpoints, with what the optimizer knows of it."""
 
 
 def train(
@@ -63,7 +73,8 @@ def train(
     Raises
     ------
     FieldmarkError
-        Any of ``docs/errors.md``; a folder that was already made stays, unfinished.
+        Any of ``docs/errors.md``; a folder that was already made stays, unfinished. Whatever can be
+        seen of the places to write to, a ``StorageError``, comes before any work.
 
     Examples
     --------
@@ -75,6 +86,7 @@ def train(
     asked = settings or Settings()
     if epochs != "auto":
         asked = asked.changed("train", {"epochs": epochs})
+    _check_places(asked.run)
     session, manifest, choice = _begun(data, net, asked, listen)
     session.command = command
     return _trained(session, manifest, choice)
@@ -191,6 +203,7 @@ def resume(
     FieldmarkError
         As :func:`train`.
     """
+    _check_places(settings.run)
     session, manifest, choice = _begun(settings.data.folder, net, settings, listen)
     session.command, session.wanted, session.anyway = kept.record.command, kept, anyway
     return _trained(session, manifest, choice)
@@ -218,7 +231,17 @@ def train_again(settings: Settings, again: Again, *, listen: Listener = silent) 
     return _trained(session, manifest, choice)
 
 
+def _check_places(run: RunSettings) -> None:
+    """Refuse, before anything is read, what could not be kept after it."""
+    check_room(Path(run.out), LEAST_BYTES)
+    if run.cache:
+        check_room(cache.default_directory(), LEAST_BYTES, hint=store.HINT)
+
+
 def _trained(session: Session, manifest: Manifest, choice: Choice) -> Run:
+    n_bytes = _OF_A_WEIGHT + (_OF_A_TRAINED_ONE if choice.plan.backbone is None else 0)
+    needed = LEAST_BYTES + n_bytes * layer_table(choice.plan).n_weights
+    check_room(Path(session.settings.run.out), needed)
     if session.settings.split.folds:
         check(manifest, session.settings)
     way = from_scratch if choice.plan.backbone is None else from_backbone

@@ -23,7 +23,7 @@ from fieldmark.networks.layers import Backbone, Dropout, Network
 from fieldmark.networks.volumes import Plan, plan
 from fieldmark.networks.weights import Weights
 from fieldmark.training import backend
-from fieldmark.training.events import HeadSolved, Stopped
+from fieldmark.training.events import HeadSolved, Noted, Stopped
 from fieldmark.training.features import Features
 from fieldmark.training.fitted import N_PROOF, N_SHOWN, Fitted
 from fieldmark.training.head import Head, HeadSettings, Rows, solve
@@ -205,7 +205,10 @@ def _extracted(
     def said(done: int, total: int) -> None:
         session.progress("features", done, total)
 
-    return start.extracted(manifest, copies=copies, seed=recipe.seed, progress=said)
+    found = start.extracted(manifest, copies=copies, seed=recipe.seed, progress=said)
+    if found.problem:
+        session.listen(Noted(code="cache-not-kept", text=found.problem))
+    return found
 
 
 def _solved(
