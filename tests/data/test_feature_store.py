@@ -265,3 +265,18 @@ for turn in range(20):
         names = [f"{turn}-{at}" for at in range(3)]
         assert (read(kept, names) == turn).all()
     assert len(files(tmp_path)) == 40
+
+
+def test_a_segment_is_due_when_it_is_full_or_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(feature_store.time, "monotonic", lambda: clock[0])
+    kept = shelf(tmp_path)
+    assert not kept.due(feature_store.SEGMENT_ROWS - 1)
+    assert kept.due(feature_store.SEGMENT_ROWS)
+    clock[0] += feature_store.SEGMENT_S
+    assert kept.due(1)
+    assert not kept.due(0)
+    kept.add(["a"], rows_for(["a"]))
+    assert not kept.due(1)

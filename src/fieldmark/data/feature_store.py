@@ -20,6 +20,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -31,7 +32,8 @@ from fieldmark.atomic import write_whole
 from fieldmark.data.arrays import mapped
 
 SEGMENT_ROWS: Final = 1024
-"""Rows that are written together; what a kill can cost."""
+"""Rows that are written together; what a kill can cost, if they take less than this time:"""
+SEGMENT_S: Final = 30.0
 
 
 class FeatureShelf:
@@ -64,6 +66,7 @@ class FeatureShelf:
         self._width = width
         self._limit_bytes = limit_bytes
         self._places: dict[str, tuple[Path, int]] = {}
+        self._added = time.monotonic()
         if self._folder is not None and self._folder.is_dir():
             for facts in sorted(self._folder.glob("*.json")):
                 self._places.update(self._rows_of(facts))
@@ -98,8 +101,15 @@ class FeatureShelf:
             copied[here] = True
         return copied
 
+    def due(self, n_rows: int) -> bool:
+        """Whether so many rows that are not written yet should be written now."""
+        return n_rows >= SEGMENT_ROWS or (
+            n_rows > 0 and time.monotonic() - self._added >= SEGMENT_S
+        )
+
     def add(self, names: Sequence[str], rows: NDArray[Any]) -> None:
         """Write one segment; without a folder, or where it cannot be written, nothing is kept."""
+        self._added = time.monotonic()
         if self._folder is None or not names:
             return
         stem = hashlib.sha256("\n".join(names).encode()).hexdigest()[:24]
