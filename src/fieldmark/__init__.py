@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fieldmark.workflow.run import Run, open_run
     from fieldmark.workflow.run import open_model as open
     from fieldmark.workflow.training import cross_validate, train
+    from fieldmark.workflow.training import resume_named as resume
 
 _WHERE = {
     "BundleError": "errors",
@@ -72,11 +73,12 @@ _WHERE = {
     "open": "workflow.run",
     "open_run": "workflow.run",
     "predict": "workflow.measuring",
+    "resume": "workflow.training",
     "train": "workflow.training",
 }
 """Public name -> the module that defines it; imported on first use."""
 
-_RENAMED = {"open": "open_model"}
+_RENAMED = {"open": "open_model", "resume": "resume_named"}
 
 __all__ = [
     "BundleError",
@@ -111,6 +113,7 @@ __all__ = [
     "open",
     "open_run",
     "predict",
+    "resume",
     "train",
 ]
 
