@@ -248,7 +248,7 @@ class _Work:
                 hint="the same command again goes on",
             )
         if stop.requested:
-            self.listen(Noted(code="kept", text=f"{kept}; the same command again goes on."))
+            self.listen(Noted(code="stopping", text=f"{kept}; the same command again goes on."))
             raise KeyboardInterrupt
 
     def _stopping(self) -> None:
