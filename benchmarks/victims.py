@@ -73,7 +73,7 @@ _SIGNS: Final[dict[Kind, tuple[str, ...]]] = {
     "head": _SOLVING,
     "tuned": _TUNING,
     "repeats": (*_SOLVING, *["runs/*/repeats.json"] * 6),
-    "check": (_LOOKED, _EXTRACTED),
+    "check": (_EXTRACTED, "page.html"),
     "predict": (_KEPT,),
 }
 """What is waited for: an event, or a file that is not there yet or grows."""
@@ -183,16 +183,15 @@ class Victim:
         return waited
 
     def _signs(self) -> tuple[str, ...]:
-        """Return what may be waited for: first what is done only once."""
-        if self.kind == "predict":
-            return _SIGNS[self.kind]
-        if not self._all_there(_LOOKED):
-            return _EARLY
-        if self.kind == "scratch" and not self._there("cache/*.json") and self.draw.random() < 0.7:
-            return (_BUILDING,)
-        if self.kind in _WITH_FEATURES and not self._all_there(_EXTRACTED):
-            return _FEATURES
-        return _SIGNS[self.kind] if self.kind != "check" else ("page.html",)
+        """Return what may be waited for: half of the time what is done only once, while it is."""
+        early: tuple[str, ...] = ()
+        if self.kind != "predict" and not self._all_there(_LOOKED):
+            early = _EARLY
+        elif self.kind == "scratch" and not self._there("cache/*.json"):
+            early = (_BUILDING,)
+        elif self.kind in _WITH_FEATURES and not self._all_there(_EXTRACTED):
+            early = _FEATURES
+        return early if early and self.draw.random() < 0.5 else _SIGNS[self.kind]
 
     def _all_there(self, segments: str) -> bool:
         """Whether every picture is in a segment."""

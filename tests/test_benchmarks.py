@@ -341,13 +341,20 @@ def test_a_victim_is_aimed_at_early_as_long_as_there_is_something_early(
     victim = victims.Victim(tmp_path / "room", ["check", str(data)], "check")
     looks = tmp_path / "room" / "cache" / "looks" / "ab"
     looks.mkdir(parents=True)
-    assert victim._signs() == victims._EARLY
+
+    def signs() -> set[tuple[str, ...]]:
+        return {victim._signs() for _ in range(50)}
+
+    later = victims._SIGNS["check"]
+    assert signs() == {victims._EARLY, later}
     (looks / "1.json").write_text(json.dumps(["a"] * 15))
-    assert victim._signs() == victims._EARLY
+    assert signs() == {victims._EARLY, later}
     (looks / "2.json").write_text(json.dumps(["b"]))
-    assert victim._signs() == victims._FEATURES
+    assert signs() == {victims._FEATURES, later}
     victim.kind = "scratch"
-    assert victim._signs() in ((victims._BUILDING,), victims._SIGNS["scratch"])
+    assert signs() == {(victims._BUILDING,), victims._SIGNS["scratch"]}
+    victim.kind = "predict"
+    assert signs() == {victims._SIGNS["predict"]}
 
 
 def test_seconds_are_no_part_of_what_is_compared(module, tmp_path: Path) -> None:
