@@ -329,8 +329,42 @@ def test_kills_are_counted_by_moment_and_a_lost_run_shows(module) -> None:
 
 
 def test_every_moment_that_is_seen_is_in_the_table(module) -> None:
-    kills = module("kills")
-    assert set(kills._EVENTS.values()) <= set(kills.MOMENTS)
+    victims = module("victims")
+    assert {*victims._EVENTS.values(), *victims._HALF.values()} <= set(victims.MOMENTS)
+
+
+def test_a_victim_is_aimed_at_early_as_long_as_there_is_something_early(
+    module, tmp_path: Path
+) -> None:
+    victims = module("victims")
+    data = module("kills")._draw(tmp_path / "blocks", 8)
+    victim = victims.Victim(tmp_path / "room", ["check", str(data)], "check")
+    looks = tmp_path / "room" / "cache" / "looks" / "ab"
+    looks.mkdir(parents=True)
+
+    def signs() -> set[tuple[str, ...]]:
+        return {victim._signs() for _ in range(50)}
+
+    later = victims._SIGNS["check"]
+    assert signs() == {victims._EARLY, later}
+    (looks / "1.json").write_text(json.dumps(["a"] * 15))
+    assert signs() == {victims._EARLY, later}
+    (looks / "2.json").write_text(json.dumps(["b"]))
+    assert signs() == {victims._FEATURES, later}
+    victim.kind = "scratch"
+    assert signs() == {(victims._BUILDING,), victims._SIGNS["scratch"]}
+    victim.kind = "predict"
+    assert signs() == {victims._SIGNS["predict"]}
+
+
+def test_seconds_are_no_part_of_what_is_compared(module, tmp_path: Path) -> None:
+    path = tmp_path / "page.json"
+    found = []
+    for seconds in (1.0, 2.0):
+        facts = {"seconds": {"read": seconds}, "tax": [{"seconds": seconds, "n": 1}]}
+        path.write_text(json.dumps(facts))
+        found.append(module("kills")._report(tmp_path))
+    assert found[0] == found[1] == b'{"tax": [{"n": 1}]}'
 
 
 def test_verbs_that_do_not_agree_on_a_strange_file_show(module) -> None:

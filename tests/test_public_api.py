@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 PROMISED = {
     *("Dataset", "Evaluation", "Inspection", "Net", "Prediction", "Predictor", "Run", "Settings"),
     *("Unread", "check", "compare", "cross_validate", "evaluate", "inspect", "load", "net"),
-    *("open", "open_run", "predict", "train", "Diagnosis", "doctor", "Reproduction", "reproduce"),
+    *("open", "open_run", "predict", "resume", "train", "Diagnosis", "doctor", "Reproduction"),
+    "reproduce",
     *(
         "BundleError",
         "Check",

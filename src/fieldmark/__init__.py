@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from fieldmark.workflow.run import Run, open_run
     from fieldmark.workflow.run import open_model as open
     from fieldmark.workflow.training import cross_validate, train
+    from fieldmark.workflow.training import resume_named as resume
 
 _WHERE = {
     "BundleError": "errors",
@@ -80,11 +81,12 @@ _WHERE = {
     "open_run": "workflow.run",
     "predict": "workflow.measuring",
     "reproduce": "workflow.reproducing",
+    "resume": "workflow.training",
     "train": "workflow.training",
 }
 """Public name -> the module that defines it; imported on first use."""
 
-_RENAMED = {"open": "open_model"}
+_RENAMED = {"open": "open_model", "resume": "resume_named"}
 
 __all__ = [
     "BundleError",
@@ -124,6 +126,7 @@ __all__ = [
     "open_run",
     "predict",
     "reproduce",
+    "resume",
     "train",
 ]
 

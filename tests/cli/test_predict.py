@@ -330,3 +330,83 @@ def test_a_precision_that_the_model_does_not_hold_is_refused(
     done = fieldmark("predict", GOLDEN, pictures[0], "--precision", precision)
     assert done.status == 2
     assert f"[{code}]" in done.err
+
+
+# --- into a file
+
+
+@pytest.mark.parametrize("style", ["table", "csv"])
+def test_a_file_holds_what_the_screen_would_have_shown(
+    fieldmark: Command,
+    model: Path,
+    pictures: list[Path],
+    here: Path,
+    style: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown = fieldmark("predict", model.name, "new", "--format", style)
+    done = fieldmark("predict", model.name, "new", "--format", style, "-o", "out")
+    assert (done.status, done.out, done.err) == (0, "", shown.err)
+    assert (here / "out").read_text(encoding="utf-8") == shown.out
+    assert not list(here.glob("out.*"))
+
+
+def test_in_a_file_of_json_lines_nothing_depends_on_the_clock(
+    fieldmark: Command, model: Path, pictures: list[Path], here: Path
+) -> None:
+    shown = fieldmark("predict", model.name, "new", "--json").out.splitlines()
+    fieldmark("predict", model.name, "new", "--format", "jsonl", "-o", "out.jsonl")
+    kept = (here / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    without = [{k: v for k, v in json.loads(each).items() if k != "ms"} for each in shown]
+    assert [json.loads(each) for each in kept] == without
+
+
+def test_a_file_that_cannot_be_read_has_its_line_in_every_format(
+    fieldmark: Command, model: Path, pictures: list[Path], here: Path
+) -> None:
+    for style in ("table", "csv", "jsonl"):
+        done = fieldmark("predict", model.name, "new", "gone.png", "--format", style, "-o", style)
+        assert done.status == 3
+        text = (here / style).read_text(encoding="utf-8")
+        assert "gone.png" in text
+        assert "no-file" in text
+        assert "3 labelled, 1 not read" in done.err
+
+
+def test_a_file_is_not_replaced_unasked(
+    fieldmark: Command, model: Path, pictures: list[Path], here: Path
+) -> None:
+    (here / "out").write_text("mine")
+    done = fieldmark("predict", "no-such-model", "new", "-o", "out")  # before the model is opened
+    assert done.status == 2
+    assert "out exists already. [file-exists]" in done.err
+    assert (here / "out").read_text() == "mine"
+    assert fieldmark("predict", model.name, "new", "-o", "out", "--force").status == 0
+    assert (here / "out").read_text(encoding="utf-8").startswith("new/a.ppm")
+
+
+def test_a_list_through_a_pipe_comes_into_a_file_and_a_picture_does_not(
+    fieldmark: Command,
+    model: Path,
+    pictures: list[Path],
+    here: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Piped(b"new/b.ppm\nnew/a.ppm\n"))
+    assert fieldmark("predict", model.name, "-", "-o", "out").status == 0
+    assert names((here / "out").read_text(encoding="utf-8")) == ["new/b.ppm", "new/a.ppm"]
+    monkeypatch.setattr(sys, "stdin", Piped(b"P6 8 8 255 \0" + bytes(191)))
+    done = fieldmark("predict", model.name, "-", "-o", "other")
+    assert done.status == 2
+    assert not (here / "other").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_no_text_is_the_same_in_a_file(
+    fieldmark: Command, model: Path, pictures: list[Path], here: Path
+) -> None:
+    raw = os.fsdecode(b"caf\xe9.ppm")
+    (here / raw).write_bytes((here / pictures[0]).read_bytes())
+    for style, shown in (("table", "caf\\xe9"), ("jsonl", "caf\\udce9"), ("csv", "caf\\xe9")):
+        assert fieldmark("predict", model.name, raw, "--format", style, "-o", style).status == 0
+        assert shown in (here / style).read_text(encoding="utf-8")

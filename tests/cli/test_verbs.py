@@ -245,6 +245,20 @@ def test_an_unfinished_run_is_called_so(fieldmark: Command, here: Path) -> None:
     assert sorted(out.splitlines()) == ["birds-12  unfinished", "birds-2   unfinished"]
 
 
+def test_a_run_whose_further_trainings_are_not_done_has_its_figures_and_says_so(
+    fieldmark: Command, here: Path
+) -> None:
+    run = here / "runs" / "birds-1"
+    (run / "checkpoint").mkdir(parents=True)
+    (run / "birds-1.fieldmark").write_bytes(b"model")
+    accuracy = {"value": 0.5, "low": 0.4, "high": 0.6, "n": 90}
+    (run / "metrics.json").write_text(json.dumps({"accuracy": accuracy}))
+    figures = "birds-1   50.0 %  (40.0 to 60.0, 90 pictures)"
+    assert fieldmark("runs").out == f"{figures}\n"
+    (run / "checkpoint" / "turns").touch()
+    assert fieldmark("runs").out == f"{figures}  further trainings unfinished\n"
+
+
 def test_no_runs_is_said_beside_the_results(fieldmark: Command, here: Path) -> None:
     done = fieldmark("runs", "--json")
     assert (done.status, done.out, done.err) == (0, "", "No runs in runs.\n")

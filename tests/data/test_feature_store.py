@@ -290,3 +290,18 @@ def test_what_killed_processes_left_goes_after_a_day(tmp_path: Path) -> None:
     assert not left & found
     assert kept < found
     assert all(name in shelf(tmp_path) for name in "abc")
+
+
+def test_a_segment_is_due_when_it_is_full_or_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(feature_store.time, "monotonic", lambda: clock[0])
+    kept = shelf(tmp_path)
+    assert not kept.due(feature_store.SEGMENT_ROWS - 1)
+    assert kept.due(feature_store.SEGMENT_ROWS)
+    clock[0] += feature_store.SEGMENT_S
+    assert kept.due(1)
+    assert not kept.due(0)
+    kept.add(["a"], rows_for(["a"]))
+    assert not kept.due(1)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fieldmark.data import scan
+from fieldmark.data import feature_store, scan
 from fieldmark.data.manifest import Manifest
 from fieldmark.data.split import assign
 from fieldmark.errors import DataError
@@ -210,7 +210,7 @@ def test_a_grown_folder_costs_only_what_is_new(
 def test_killed_and_resumed_ends_with_the_bytes_of_an_undisturbed_run(
     folder: Path, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_batches: int
 ) -> None:
-    monkeypatch.setattr(features, "SEGMENT_ROWS", BATCH)
+    monkeypatch.setattr(feature_store, "SEGMENT_ROWS", BATCH)
     manifest = split(folder)
     copies = {each.sha256: 1 for each in manifest.part("train")[:3]}
     whole = extract(manifest, given(runtime, tmp_path / "whole"), copies=copies)
@@ -221,6 +221,15 @@ def test_killed_and_resumed_ends_with_the_bytes_of_an_undisturbed_run(
     assert resumed.n_cached == n_batches * BATCH
     assert resumed.rows.tobytes() == whole.rows.tobytes()
     assert by_name(resumed) == by_name(whole)
+
+
+def test_where_pictures_are_slow_rows_are_kept_by_time(
+    folder: Path, runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feature_store, "SEGMENT_S", 0.0)
+    with pytest.raises(Killed, match="in the middle of it"):
+        extract(split(folder), given(Recording(runtime, batches=2), tmp_path))
+    assert extract(split(folder), given(runtime, tmp_path)).n_cached == 2 * BATCH
 
 
 def test_rows_taken_away_by_another_run_are_made_again(

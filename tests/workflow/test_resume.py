@@ -190,9 +190,8 @@ def test_figures_that_were_there_before_more_epochs_are_a_look_of_their_own(
     killed_at(pictures, quick(tmp_path, epochs=1), LAYERS, lambda e: isinstance(e, Evaluated))
     kept = unfinished("", tmp_path)
     n_looks = len((kept.folder.path / "looks.jsonl").read_text().splitlines())
-    longer = kept.settings.changed("train", {"epochs": 2})
-    run = resume(kept, settings=longer)
-    assert n_looks == 1
+    run = fm.resume(kept.folder.name, epochs=2, runs_folder=tmp_path)
+    assert (n_looks, len(run.history)) == (1, 2)
     assert len((run.folder / "looks.jsonl").read_text().splitlines()) == 2
 
 
@@ -219,3 +218,9 @@ def test_a_training_that_failed_lets_go_of_its_folder(pictures: Path, tmp_path: 
     assert [event.code for event in heard if isinstance(event, Noted)][:1] == ["continued"]
     assert len(run.history) == 2
     assert not (run.folder / "checkpoint").exists()
+
+
+def test_with_nothing_to_go_on_with_the_function_says_so(tmp_path: Path) -> None:
+    with pytest.raises(fm.UsageError, match="There is no unfinished run") as caught:
+        fm.resume(runs_folder=tmp_path)
+    assert caught.value.code == "nothing-to-resume"

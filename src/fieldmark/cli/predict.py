@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from fieldmark.cli.options import JsonLines, Precision, Quiet, RunsFolder
+from fieldmark.cli.progress import TrainingScreen
 from fieldmark.cli.screen import Screen, screen, shown
 from fieldmark.data import table
+from fieldmark.data.split_file import check_new
 from fieldmark.errors import DataError, UsageError
 
 _KINDS: Final = ("labelled", "unsure", "unknown", "not read")
@@ -22,6 +26,8 @@ MANY: Final = 100
 
 if TYPE_CHECKING:
     from fieldmark.inference.predictor import Prediction, Predictor, Unread
+
+    Line = Callable[[Prediction | Unread], str]
 
 
 def predict(
@@ -38,6 +44,10 @@ def predict(
         bool, typer.Option("--sets", help="Show the classes that hold the right one, too.")
     ] = False,
     precision: Precision = "float32",
+    file: Annotated[
+        str, typer.Option("--out", "-o", help="Write into a file; can go on.", metavar="FILE")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
     runs_folder: RunsFolder = "runs",
     json_: JsonLines = False,
     quiet: Quiet = False,
@@ -47,6 +57,9 @@ def predict(
     Answers that are not clear enough are called unsure, pictures unlike all that were learned from
     unknown. A file that cannot be read is named with its reason; the others are answered, and the
     exit status is 3.
+
+    With -o the answers come into a file that is written whole at the end. The same command again,
+    after whatever stopped it, goes on and ends with the same bytes.
 
     Example: fieldmark predict latest new/*.jpg
     """
@@ -61,16 +74,18 @@ def predict(
             where="--format",
             hint="table, jsonl or csv",
         )
-    out = screen().settle(as_json=style != "table", quiet=quiet)
-    out.stream = True
+    if file:
+        check_new(Path(file), force=force, why="Nothing is overwritten unasked.")
+    out = screen().settle(as_json=json_ if file else style != "table", quiet=quiet)
+    out.stream = not file
     many = len(files) >= MANY or any(name == "-" or Path(name).is_dir() for name in files)
     predictor = Predictor.open(
         folders.find(run, Path(runs_folder)), precision=as_precision(precision), bulk=many
     )
     if sets and predictor.bundle.thresholds.set_margin is None:
         raise _no_sets(run)
-    show = {"table": _table, "jsonl": _json_lines, "csv": _csv}[style]
-    count = show(out, predictor, _answers(predictor, files, recursive, sets), top)
+    asked = _Asked(files, recursive, sets, style, top)
+    count = _filed(predictor, asked, Path(file), force) if file else _shown(out, predictor, asked)
     if not count.total():
         raise DataError(
             "There is no picture in what was given.",
@@ -80,6 +95,62 @@ def predict(
         )
     _closing(out, predictor, count)
     return 3 if count["not read"] else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What to answer, and how to say it."""
+
+    files: list[str]
+    recursive: bool
+    sets: bool
+    style: str
+    top: int
+
+
+def _shown(out: Screen, predictor: Predictor, asked: _Asked) -> Counter[str]:
+    """Print the answers as they come."""
+    from fieldmark.inference.predictor import Unread
+
+    head, line = _lines(predictor, asked, room=out.room)
+    if head:
+        out.result(head)
+    count: Counter[str] = Counter()
+    for answer in _answers(predictor, asked):
+        count[_kind(answer)] += 1
+        if asked.style == "table" and isinstance(answer, Unread):
+            out.error([line(answer)])
+        else:
+            out.result(line(answer))
+    return count
+
+
+def _filed(predictor: Predictor, asked: _Asked, path: Path, force: bool) -> Counter[str]:
+    """Write the answers into a file, or the rest of them."""
+    from fieldmark.workflow.answering import Answering, answered
+
+    files = asked.files
+    if files == ["-"]:
+        names = _as_list(sys.stdin.buffer.read())
+        if names is None:
+            raise UsageError(
+                "A picture that comes through a pipe has no name for a file of answers.",
+                code="usage",
+                where="-o",
+                hint="leave -o out, or name the picture",
+            )
+        files = names
+    head, line = _lines(predictor, asked, room=sys.maxsize, timed=False)
+    how = Answering(
+        predictor=predictor,
+        line=line,
+        kind=_kind,
+        head=head,
+        sets=asked.sets,
+        options={"format": asked.style, "top": asked.top, "sets": asked.sets},
+    )
+    with TrainingScreen(screen()) as watcher:
+        return answered(files, path, how, recursive=asked.recursive, force=force, listen=watcher)
 
 
 def _closing(out: Screen, predictor: Predictor, count: Counter[str]) -> None:
@@ -105,20 +176,18 @@ def _no_sets(run: str) -> UsageError:
     )
 
 
-def _answers(
-    predictor: Predictor, files: list[str], recursive: bool, sets: bool
-) -> Iterator[Prediction | Unread]:
+def _answers(predictor: Predictor, asked: _Asked) -> Iterator[Prediction | Unread]:
     from fieldmark.errors import UnreadableExample
     from fieldmark.inference.predictor import Unread
     from fieldmark.workflow.finding import pictures
     from fieldmark.workflow.machine import cores
 
     def many(names: list[str]) -> Iterator[Prediction | Unread]:
-        found = pictures(names, recursive=recursive)
-        return predictor.predict_files(found, threads=cores(), sets=sets)
+        found = pictures(names, recursive=asked.recursive)
+        return predictor.predict_files(found, threads=cores(), sets=asked.sets)
 
-    if files != ["-"]:
-        yield from many(files)
+    if asked.files != ["-"]:
+        yield from many(asked.files)
         return
     data = sys.stdin.buffer.read()
     names = _as_list(data)
@@ -126,7 +195,7 @@ def _answers(
         yield from many(names)
         return
     try:
-        yield predictor.predict(data, sets=sets)
+        yield predictor.predict(data, sets=asked.sets)
     except UnreadableExample as error:
         yield Unread("-", error.code, error.what)
 
@@ -151,21 +220,30 @@ def _kind(answer: Prediction | Unread) -> str:
     return "labelled" if decision in ("accept", None) else str(decision)
 
 
-def _table(
-    out: Screen, predictor: Predictor, answers: Iterator[Prediction | Unread], top: int
-) -> Counter[str]:
+def _lines(
+    predictor: Predictor, asked: _Asked, *, room: int, timed: bool = True
+) -> tuple[str, Line]:
+    """Return the first line, empty where there is none, and what makes a line of an answer.
+
+    ``room`` is the columns there are; ``timed`` leaves in what differs from time to time.
+    """
+    if asked.style == "table":
+        return "", _table(predictor, asked.top, room)
+    return _csv(predictor) if asked.style == "csv" else ("", _json_lines(asked.top, timed))
+
+
+def _table(predictor: Predictor, top: int, room: int) -> Line:
     from fieldmark.inference.predictor import Unread
 
     said = [shown(name) for name in predictor.classes]
     widest = max(map(len, [*said, *_KINDS[1:3]] if predictor.bundle.thresholds.decides else said))
-    count: Counter[str] = Counter()
-    for answer in answers:
-        count[_kind(answer)] += 1
+
+    def line(answer: Prediction | Unread) -> str:
         if isinstance(answer, Unread):
-            out.error([f"{_name(answer)}  not read   {answer.reason} [{answer.code}]"])
-            continue
-        out.result(_line(answer, widest, top, out.room))
-    return count
+            return f"{_name(answer)}  not read   {answer.reason} [{answer.code}]"
+        return _line(answer, widest, top, room)
+
+    return line
 
 
 def _line(answer: Prediction, widest: int, top: int, room: int) -> str:
@@ -186,33 +264,29 @@ def _line(answer: Prediction, widest: int, top: int, room: int) -> str:
     return line
 
 
-def _json_lines(
-    out: Screen, predictor: Predictor, answers: Iterator[Prediction | Unread], top: int
-) -> Counter[str]:
+def _json_lines(top: int, timed: bool) -> Line:
     from fieldmark.inference.predictor import Unread
 
-    count: Counter[str] = Counter()
-    for answer in answers:
-        count[_kind(answer)] += 1
-        out.json(answer.to_dict() if isinstance(answer, Unread) else answer.to_dict(top))
-    return count
+    def line(answer: Prediction | Unread) -> str:
+        said = answer.to_dict() if isinstance(answer, Unread) else answer.to_dict(top)
+        if not timed:
+            said.pop("ms", None)
+        return json.dumps(said, ensure_ascii=False)
+
+    return line
 
 
-def _csv(
-    out: Screen, predictor: Predictor, answers: Iterator[Prediction | Unread], top: int
-) -> Counter[str]:
+def _csv(predictor: Predictor) -> tuple[str, Line]:
     from fieldmark.inference.predictor import Unread
 
     columns = [f"score:{name}" for name in predictor.classes]
-    out.result(table.line(["file", "label", "score", "problem", "decision", *columns]))
-    count: Counter[str] = Counter()
-    for answer in answers:
-        count[_kind(answer)] += 1
+
+    def line(answer: Prediction | Unread) -> str:
         if isinstance(answer, Unread):
-            out.result(table.line([answer.file, "", "", answer.code, "", *("" for _ in columns)]))
-            continue
+            return table.line([answer.file, "", "", answer.code, "", *("" for _ in columns)])
         scores = {entry.label: f"{entry.score:.6f}" for entry in answer.scores}
         row = [scores[name] for name in predictor.classes]
         told = [answer.label, f"{answer.score:.6f}", "", answer.decision or ""]
-        out.result(table.line([answer.file, *told, *row]))
-    return count
+        return table.line([answer.file, *told, *row])
+
+    return table.line(["file", "label", "score", "problem", "decision", *columns]), line

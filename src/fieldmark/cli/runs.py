@@ -15,6 +15,7 @@ def runs(folder: RunsFolder = "runs", json_: JsonLines = False) -> None:
     Example: fieldmark runs
     """
     from fieldmark import runs as folders
+    from fieldmark.workflow.continuing import repeating
 
     out = screen().settle(as_json=json_)
     listed = folders.listed(Path(folder))
@@ -27,7 +28,8 @@ def runs(folder: RunsFolder = "runs", json_: JsonLines = False) -> None:
         elif run.finished and accuracy:
             low, high = 100 * accuracy["low"], 100 * accuracy["high"]
             interval = f"({low:.1f} to {high:.1f}, {accuracy['n']:,} pictures)"
-            out.result(f"{run.name:<{widest}}  {100 * accuracy['value']:5.1f} %  {interval}")
+            more = "  further trainings unfinished" if repeating(run) else ""
+            out.result(f"{run.name:<{widest}}  {100 * accuracy['value']:5.1f} %  {interval}{more}")
         else:
             out.result(f"{run.name:<{widest}}  unfinished")
     if not listed:

@@ -33,7 +33,8 @@ from fieldmark.data.arrays import mapped
 from fieldmark.errors import StorageError
 
 SEGMENT_ROWS: Final = 1024
-"""Rows that are written together; what a kill can cost."""
+"""Rows that are written together; what a kill can cost, if they take less than this time:"""
+SEGMENT_S: Final = 30.0
 STALE_S: Final = 24 * 3600.0
 """Age of what a killed process must have left behind."""
 
@@ -71,6 +72,7 @@ class FeatureShelf:
         self.problem = ""
         """Why something could not be kept; empty: all was."""
         self._places: dict[str, tuple[Path, int]] = {}
+        self._added = time.monotonic()
         if self._folder is not None and self._folder.is_dir():
             for facts in sorted(self._folder.glob("*.json")):
                 self._places.update(self._rows_of(facts))
@@ -105,8 +107,15 @@ class FeatureShelf:
             copied[here] = True
         return copied
 
+    def due(self, n_rows: int) -> bool:
+        """Whether so many rows that are not written yet should be written now."""
+        return n_rows >= SEGMENT_ROWS or (
+            n_rows > 0 and time.monotonic() - self._added >= SEGMENT_S
+        )
+
     def add(self, names: Sequence[str], rows: NDArray[Any]) -> None:
         """Write one segment; without a folder, or where it cannot be written, nothing is kept."""
+        self._added = time.monotonic()
         if self._folder is None or not names:
             return
         stem = hashlib.sha256("\n".join(names).encode()).hexdigest()[:24]

@@ -111,7 +111,7 @@ def look_at(
         if content.pixels is not None:
             raw[place[content.sha256]] = content.pixels
             unsaved.append(content.sha256)
-        if len(unsaved) == SEGMENT_ROWS:
+        if shelf.due(len(unsaved)):
             shelf.add(unsaved, raw[[place[sha] for sha in unsaved]])
             unsaved = []
         if progress is not None:

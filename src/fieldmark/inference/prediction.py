@@ -98,6 +98,8 @@ class Unread:
     """Stable: ``no-file``, ``too-big``, or a reason of the modality such as ``truncated``."""
     reason: str
     """The same in words."""
+    sha256: str = field(default="", compare=False)
+    """Of the file's bytes, 64 hex digits; empty: not even they could be read."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; a reader tells it from a prediction by ``error``."""

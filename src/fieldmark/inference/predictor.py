@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -296,7 +296,10 @@ class Predictor:
         UnreadableExample
             With the reason as its code; ``no-file`` where there is none.
         """
-        return self._answer([self._decode(source)], sets)[0]
+        started = time.perf_counter()
+        data = source if isinstance(source, bytes) else read_file(source)
+        name = "" if isinstance(source, bytes) else str(source)
+        return self._answer([self._decode(data, name, started)], sets)[0]
 
     def predict_files(
         self,
@@ -305,7 +308,7 @@ class Predictor:
         threads: int = 2,
         batch: int = 64,
         sets: bool = False,
-    ) -> Iterator[Prediction | Unread]:
+    ) -> Generator[Prediction | Unread, None, None]:
         """Answer many files, in their order; a file that cannot be read fails alone.
 
         Parameters
@@ -340,21 +343,18 @@ class Predictor:
                 yield from (one if isinstance(one, Unread) else next(answers) for one in done)
 
     def _try_decode(self, path: Path | str) -> _Decoded | Unread:
+        started, data = time.perf_counter(), None
         try:
-            return self._decode(path)
+            data = read_file(path)
+            return self._decode(data, str(path), started)
         except UnreadableExample as error:
-            return Unread(str(path), error.code, error.what)
+            sha256 = "" if data is None else hashlib.sha256(data).hexdigest()
+            return Unread(str(path), error.code, error.what, sha256)
 
-    def _decode(self, source: Path | str | bytes) -> _Decoded:
-        started = time.perf_counter()
-        data = source if isinstance(source, bytes) else read_file(source)
+    def _decode(self, data: bytes, name: str, started: float) -> _Decoded:
         pixels = self._modality.decode(data, self.spec)
-        return _Decoded(
-            file="" if isinstance(source, bytes) else str(source),
-            sha256=hashlib.sha256(data).hexdigest(),
-            pixels=pixels,
-            ms=1000 * (time.perf_counter() - started),
-        )
+        sha256, ms = hashlib.sha256(data).hexdigest(), 1000 * (time.perf_counter() - started)
+        return _Decoded(file=name, sha256=sha256, pixels=pixels, ms=ms)
 
     def _answer(self, decoded: Sequence[_Decoded], sets: bool) -> list[Prediction]:
         if not decoded:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fieldmark import rng
 from fieldmark.data.batches import ids_of
-from fieldmark.data.feature_store import SEGMENT_ROWS, FeatureShelf, room_for
+from fieldmark.data.feature_store import FeatureShelf, room_for
 from fieldmark.data.manifest import Manifest
 from fieldmark.data.reading import Troubles, decoded_contents
 from fieldmark.inference.runtime import Runtime
@@ -222,7 +222,7 @@ class _Extractor:
         names = self.waiting.popleft()
         self.rows[[self.at[name] for name in names]] = features[: len(names)]
         self.unsaved += names
-        if len(self.unsaved) >= SEGMENT_ROWS:
+        if self.shelf.due(len(self.unsaved)):
             self._save()
 
     def _save(self) -> None:

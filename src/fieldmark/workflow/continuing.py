@@ -2,7 +2,8 @@
 
 ``checkpoint/run.json`` of a run folder says what the run is: settings as asked, data, computer,
 command and the moment it began. With it, and as long as no process holds the folder, a training
-goes on in it. A finished run has no ``checkpoint`` any more.
+goes on in it. A finished run has no ``checkpoint`` any more. While further trainings follow
+(``--folds``, ``--repeat``), the model file is there and ``checkpoint/turns`` too.
 """
 
 from __future__ import annotations
@@ -30,13 +31,17 @@ from fieldmark.workflow.lock import Lock
 
 FOLDER: Final = "checkpoint"
 RECORD: Final = f"{FOLDER}/run.json"
+TURNS: Final = f"{FOLDER}/turns"
+"""There while further trainings follow the model file, or will."""
 FORMAT: Final = 1
 
 _ELSEWHERE: Final = {("run", "out")}
 """Settings that say where a run lies; it lies where it was found."""
-_LATER: Final = _ELSEWHERE | {("train", "epochs"), ("train", "time"), ("data", "folder")}
-"""Settings that may be asked otherwise when a run is continued by name. The folder may have been
-moved: its files are compared."""
+_MOVED: Final = _ELSEWHERE | {("data", "folder")}
+"""The folder of the pictures may have been moved: its files are compared."""
+_LATER: Final = _MOVED | {("train", "epochs"), ("train", "time")}
+"""Settings that may be asked otherwise when a run is continued by name, as long as it has no model
+file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +112,10 @@ class Held:
     note: str = ""
     """What to say of it; empty: it is new."""
 
+    def repeating(self) -> None:
+        """Let the run stay unfinished beyond its model file: further trainings follow."""
+        (self.folder.path / TURNS).touch()
+
     def finished(self) -> None:
         """Take away what only an unfinished run needs."""
         self.lock.release()
@@ -172,7 +181,7 @@ def unfinished(thing: str, out: Path) -> Unfinished:
         if kept is not None:
             return kept
     newest = reversed(runs.listed(out))
-    every = [kept for run in newest if not run.finished and (kept := _read(run))]
+    every = [kept for run in newest if (kept := _read(run))]
     name = Path(thing).absolute().name
     if thing and Path(thing).exists():
         given = str(Path(thing).absolute())
@@ -192,19 +201,25 @@ def unfinished(thing: str, out: Path) -> Unfinished:
     )
 
 
+def repeating(run: RunFolder) -> bool:
+    """Whether a run has its model file, and not all of its further trainings are done."""
+    return run.finished and (run.path / TURNS).is_file()
+
+
 def _candidates(out: Path, name: str) -> list[Unfinished]:
     """List the unfinished runs of a name, newest first."""
     found = []
     for run in runs.siblings(out, name):
-        if run.finished:  # killed between its last two steps
-            shutil.rmtree(run.path / FOLDER, ignore_errors=True)
-        elif kept := _read(run):
+        if kept := _read(run):
             found.append(kept)
+        elif run.finished:  # killed between its last two steps
+            shutil.rmtree(run.path / FOLDER, ignore_errors=True)
     return found
 
 
 def _continued(kept: Unfinished, record: Record, *, anyway: bool) -> Held:
-    changes = _changes(kept.record, record, but=_LATER)
+    whole = kept.folder.finished  # a model file that is there must come out with the same bytes
+    changes = _changes(kept.record, record, but=_MOVED if whole else _LATER)
     if changes:
         raise UsageError(
             f"{kept.folder.name} cannot go on, because something else is asked for.",
@@ -214,13 +229,14 @@ def _continued(kept: Unfinished, record: Record, *, anyway: bool) -> Held:
             hint="the same settings and data; or without --resume, which begins a new run",
         )
     elsewhere = differences(kept.record.environment, record.environment)
-    if elsewhere and not anyway:
+    if elsewhere and (whole or not anyway):
+        hint = f"--resume-anyway goes on all the same: {kept.folder.name} is then not repeatable"
         raise UsageError(
             f"{kept.folder.name} was begun under other conditions.",
             code="resume-environment",
             where="; ".join(elsewhere),
             why="Each of these can change the weights, so the run would not end as it would have.",
-            hint=f"--resume-anyway goes on all the same: {kept.folder.name} is then not repeatable",
+            hint="go on where it was begun: its model file is there already" if whole else hint,
         )
     held = _taken(kept)
     if held is None:
@@ -243,7 +259,8 @@ def _taken(kept: Unfinished) -> Held | None:
             with storing(path):
                 path.unlink(missing_ok=True)
     runs.name_latest(kept.folder)
-    note = f"Begun at {kept.record.created} and not finished: continued."
+    what = "further trainings not finished" if kept.folder.finished else "not finished"
+    note = f"Begun at {kept.record.created} and {what}: continued."
     return Held(kept.folder, kept.record, lock, note)
 
 
@@ -286,7 +303,7 @@ def _filled(folder: RunFolder, record: Record) -> Lock:
 
 def _read(run: RunFolder) -> Unfinished | None:
     """Read what a run is; None: it is finished, or nothing that could go on."""
-    if run.finished:
+    if run.finished and not repeating(run):
         return None
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
         facts = json.loads((run.path / RECORD).read_bytes())

@@ -51,6 +51,7 @@ from fieldmark.workflow.provenance import MadeOf, made_of, without_places
 from fieldmark.workflow.run import Run
 from fieldmark.workflow.session import Session
 from fieldmark.workflow.spotting import Gallery, Mistakes, weak_spots
+from fieldmark.workflow.turns import asked_for
 from fieldmark.workflow.weak_spots import WeakSpots
 
 N_GOLDEN: Final = 4
@@ -108,8 +109,11 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
         seconds=session.spent_s(),
     )
     folder.write("log.jsonl", artefacts.log_lines([*session.log, finished]))
+    more = asked_for(session.settings, trained.fitted.stopped)
+    if session.held is not None and more:
+        session.held.repeating()
     give_name(unnamed, folder.bundle)
-    if session.held is not None:
+    if session.held is not None and not more:
         session.held.finished()
     session.listen(finished)
     return Run(folder.path)

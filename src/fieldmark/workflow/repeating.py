@@ -40,11 +40,12 @@ from fieldmark.workflow.deciding import answered, gathered
 from fieldmark.workflow.finishing import Trained
 from fieldmark.workflow.fitting import decode
 from fieldmark.workflow.interrupt import Interrupt
+from fieldmark.workflow.kept_turns import KeptTurns
 from fieldmark.workflow.parts import labels_of, positions
 from fieldmark.workflow.scratch import from_scratch
 from fieldmark.workflow.session import Session
 from fieldmark.workflow.transfer import from_backbone
-from fieldmark.workflow.turns import Turn, check, turns
+from fieldmark.workflow.turns import Turn, asked_for, check, turns
 
 NAMES = ("repeats.json", "repeats.csv")
 AROUND = (1000.0, 100.0, 10.0, 10**0.5, 1.0, 10**-0.5)
@@ -62,7 +63,8 @@ def repeated(session: Session, trained: Trained, folder: RunFolder) -> Repeats |
     trained : Trained
         What the run ended in.
     folder : RunFolder
-        Complete. The files are written after every training, so that nothing done is lost.
+        Complete. The files are written after every training, so that nothing done is lost; the
+        same command goes on with the next one.
 
     Returns
     -------
@@ -70,8 +72,7 @@ def repeated(session: Session, trained: Trained, folder: RunFolder) -> Repeats |
         None when nothing was asked for, or Ctrl-C came before the first was done.
     """
     settings, manifest = session.settings, trained.decoded.manifest
-    stopped = trained.fitted.stopped.reason == "interrupted"
-    if stopped or (not settings.split.folds and settings.train.repeats == 1):
+    if not asked_for(settings, trained.fitted.stopped):
         return None
     pinned = dataclasses.replace(session, settings=_pinned(settings, trained), folder=folder)
     start = _start(pinned, trained)
@@ -84,11 +85,22 @@ def repeated(session: Session, trained: Trained, folder: RunFolder) -> Repeats |
         folder.write_json(NAMES[0], found.to_dict())
         folder.write(NAMES[1], _csv(found))
 
-    found = again.run(manifest, done, keep)
+    with _kept(session, folder) as kept:
+        found = again.run(manifest, done, keep, kept)
     if session.page is not None:
         folder.write("report.html", session.page(found))
     folder.write("log.jsonl", artefacts.log_lines(session.log))
+    n_wanted = max(settings.split.folds, 1) * settings.train.repeats
+    if session.held is not None and found is not None and len(found.trials) == n_wanted:
+        session.held.finished()
     return found
+
+
+def _kept(session: Session, folder: RunFolder) -> KeptTurns:
+    """Open what a process before this one has done; a folder that is not held keeps nothing."""
+    if session.held is None:
+        return KeptTurns()
+    return KeptTurns(folder.bundle, session.held.record)
 
 
 def afresh(session: Session, manifest: Manifest, choice: Choice) -> Repeats | None:
@@ -109,7 +121,8 @@ def afresh(session: Session, manifest: Manifest, choice: Choice) -> Repeats | No
         start = Kept(session.settings, choice, session.threads)
         manifest = start.everything(manifest, _features_said(session))
     check(manifest, session.settings)
-    return _Again(session, choice, start, session.listen, None).run(manifest, [], _nothing)
+    again = _Again(session, choice, start, session.listen, None)
+    return again.run(manifest, [], _nothing, KeptTurns())
 
 
 def _nothing(found: Repeats) -> None:
@@ -128,7 +141,11 @@ class _Again:
     """Of one training, as far as it is known."""
 
     def run(
-        self, manifest: Manifest, done: Sequence[Outcome], keep: Callable[[Repeats], None]
+        self,
+        manifest: Manifest,
+        done: Sequence[Outcome],
+        keep: Callable[[Repeats], None],
+        kept: KeptTurns,
     ) -> Repeats | None:
         settings = self.session.settings
         n_folds, n_repeats = settings.split.folds, settings.train.repeats
@@ -139,12 +156,15 @@ class _Again:
                 n_folds=n_folds, n_repeats=n_repeats, n_trainings=n_turns, seconds=whole
             )
         )
+        if len(kept):
+            text = f"{len(kept):,} of {n_turns:,} further trainings were done before: gone on."
+            self.listen(events.Noted(code="continued", text=text))
         groups = unit_numbers(manifest.examples)
         outcomes, found, stopped = list(done), None, False
         with Interrupt(lambda: self.listen(events.StopRequested())) as stop:
             for at, turn in enumerate(turns(manifest, settings)):
                 self.listen(events.Progress(stage="repeats", done=at, total=n_turns))
-                outcome = self._outcome(turn, manifest)
+                outcome = kept.get(turn) or self._new(turn, manifest, kept)
                 stopped = outcome is None or (stop.requested and at + 1 < n_turns)
                 if outcome is not None:
                     outcomes.append(outcome)
@@ -162,6 +182,12 @@ class _Again:
         if found is not None:
             self.listen(events.RepeatsDone(repeats=found.to_dict(), interrupted=stopped))
         return found
+
+    def _new(self, turn: Turn, manifest: Manifest, kept: KeptTurns) -> Outcome | None:
+        outcome = self._outcome(turn, manifest)
+        if outcome is not None:
+            kept.put(turn, outcome)
+        return outcome
 
     def _outcome(self, turn: Turn, manifest: Manifest) -> Outcome | None:
         """Train once and test; None: Ctrl-C ended that training early."""

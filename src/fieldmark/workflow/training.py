@@ -19,7 +19,7 @@ from fieldmark.runs import RunFolder
 from fieldmark.training import backend
 from fieldmark.training.events import Listener, Noted, silent
 from fieldmark.workflow.choosing import Choice, choose, starts_pretrained
-from fieldmark.workflow.continuing import Again, Unfinished, data_of
+from fieldmark.workflow.continuing import Again, Unfinished, data_of, unfinished
 from fieldmark.workflow.dataset import Dataset, load, prepared
 from fieldmark.workflow.finishing import finish
 from fieldmark.workflow.machine import cores
@@ -209,6 +209,58 @@ def resume(
     return _trained(session, manifest, choice)
 
 
+def resume_named(
+    run: str | Path = "",
+    *,
+    epochs: int | Auto = "auto",
+    runs_folder: str | Path = "",
+    anyway: bool = False,
+    listen: Listener = silent,
+) -> Run:
+    """Go on with a run that was begun and not finished, or whose further trainings were not.
+
+    It ends with the bytes that it would have ended with undisturbed, unless other epochs are asked
+    for. The same call of :func:`train` again does the same, where settings and data are the same.
+
+    Parameters
+    ----------
+    run : str or Path, default=""
+        A run's name or folder; a data folder: its newest unfinished run; empty: the newest of all.
+    epochs : int or "auto", default="auto"
+        Passes over the training part in all, at least those that are done; ``auto``: as planned.
+    runs_folder : str or Path, default=""
+        Where names are looked up; empty: ``runs``.
+    anyway : bool, default=False
+        Go on on another computer or version too, though the weights then come out otherwise.
+    listen : callable, optional
+        Gets every :class:`~fieldmark.training.events.Event`.
+
+    Returns
+    -------
+    Run
+        Its folder is complete.
+
+    Raises
+    ------
+    UsageError
+        Codes ``nothing-to-resume``, ``resume-differs``, ``resume-environment``, ``run-busy``.
+    FieldmarkError
+        As :func:`train`.
+
+    Examples
+    --------
+    ::
+
+        run = fieldmark.resume()
+        run = fieldmark.resume("flowers-1", epochs=40)
+    """
+    kept = unfinished(str(run), Path(runs_folder or RunSettings().out))
+    settings = kept.settings
+    if epochs != "auto":
+        settings = settings.changed("train", {"epochs": epochs})
+    return resume(kept, settings=settings, anyway=anyway, listen=listen)
+
+
 def train_again(settings: Settings, again: Again, *, listen: Listener = silent) -> Run:
     """Train what a finished run says once more, under its name and its moment.
 
@@ -248,11 +300,11 @@ def _trained(session: Session, manifest: Manifest, choice: Choice) -> Run:
     try:
         trained = way(session, manifest, choice)
         run = finish(session, trained, session.command)
+        if session.again is None:
+            repeated(session, trained, RunFolder(run.folder))
     finally:
         if session.held is not None:
             session.held.lock.release()
-    if session.again is None:
-        repeated(session, trained, RunFolder(run.folder))
     return run
 
 

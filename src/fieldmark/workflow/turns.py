@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fieldmark.config import Settings
 from fieldmark.data.folds import folds
 from fieldmark.data.manifest import Manifest
+from fieldmark.training.events import Stopped
 from fieldmark.workflow.dataset import assigned, split_seed
 from fieldmark.workflow.parts import check_parts
 
@@ -23,6 +24,12 @@ class Turn:
     seed: int
     manifest: Manifest
     """With its parts."""
+
+
+def asked_for(settings: Settings, stopped: Stopped) -> bool:
+    """Whether further trainings follow one that ended so."""
+    wanted = settings.split.folds or settings.train.repeats > 1
+    return bool(wanted) and stopped.reason != "interrupted"
 
 
 def turns(manifest: Manifest, settings: Settings) -> Iterator[Turn]:
