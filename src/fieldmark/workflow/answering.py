@@ -4,7 +4,7 @@ Files are answered in blocks: the first 64 of the list, the next 64, and so on. 
 answered is a record of a journal beside the file; the same command again takes those blocks whose
 files still hold the same bytes, answers the others, and only then writes the file, whole. Blocks
 begin at the same places whatever was done before, so an engine is given the same batches and the
-file comes out with the same bytes. Why so: ``docs/decisions/017-kept-answers.md``.
+file comes out with the same bytes. Why so: ``docs/decisions/018-kept-answers.md``.
 
 Memory holds the names of the files and two blocks.
 """
@@ -157,7 +157,7 @@ class _Work:
 
     def run(self) -> None:
         """Answer what is not answered yet."""
-        with Interrupt(self._stopping) as stop:
+        with Interrupt(self._stopping, keeps=True) as stop:
             self._take_kept(stop)
             before = self._n_done()
             if before:
