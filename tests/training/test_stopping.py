@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from fieldmark.errors import TrainingDiverged
 from fieldmark.networks import keras_model
 from fieldmark.training import judging, loop
+from fieldmark.training.checkpoint import Checkpoints
 from fieldmark.training.events import EpochDone, Event
-from fieldmark.training.fitted import Fitted
+from fieldmark.training.fitted import Fitted, Start
 from tests.training.problems import TINY, Ear, Stop, fit, recipe, shapes, tiny
 
 PLAIN = TINY.replace("BN -> ", "")
@@ -257,3 +259,20 @@ def test_a_request_before_the_first_epoch_still_finishes_it() -> None:
 def test_a_request_in_the_last_epoch_changes_nothing() -> None:
     fitted = fit(tiny(), recipe(epochs=1), shapes(32), stop=Stop(True))
     assert fitted.stopped.reason == "done"
+
+
+@pytest.mark.parametrize("at", [11, 14])
+def test_no_checkpoint_loses_the_good_weights(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written after every step, also after the one that spoils the network, unseen by its loss."""
+    rates_explode(monkeypatch, at=at)
+    kept = Checkpoints(tmp_path, "scratch", every_s=0)
+    fitted = fit(Start(tiny(PLAIN), checkpoints=kept), recipe(epochs=9), shapes(80))
+    assert fitted.stopped.reason == "diverged"
+    newest = Checkpoints(tmp_path, "scratch").newest()
+    assert newest is not None
+    best = newest.named("best")
+    assert newest.best_epoch == fitted.stopped.best_epoch
+    assert set(best) == set(fitted.weights)
+    assert all((best[name] == fitted.weights[name]).all() for name in best)

@@ -38,9 +38,13 @@ def pictures(given: Iterable[str | Path], *, recursive: bool = True) -> Iterator
 
 def _inside(folder: Path, recursive: bool) -> Iterator[Path]:
     suffixes = MODALITIES["image"].suffixes
-    for name in files.walk(folder).files:
+    tree = files.walk(folder)
+    for name in tree.files:
         if PurePosixPath(name).suffix.lower() in suffixes and (recursive or "/" not in name):
             yield folder / name
+    # What cannot be listed may hold pictures: it is passed on, so that it is named.
+    closed = (each.path for each in tree.left_out if each.code == "unreadable-folder")
+    yield from (folder / path for path in closed if recursive or not path)
 
 
 def _is_folder(path: Path) -> bool:
