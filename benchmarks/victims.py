@@ -50,6 +50,7 @@ _LOOKED: Final = "cache/looks/*/*.json"
 _EXTRACTED: Final = "cache/features/*/*.json"
 _BUILDING: Final = "cache/.building-*"
 _KEPT: Final = "out.csv.fieldmark-part/answers"
+_NOTED: Final = "runs/*/looks.jsonl"
 _TUNING: Final = (
     "planned",
     "runs/*/checkpoint/.fieldmark-*.part",
@@ -57,9 +58,9 @@ _TUNING: Final = (
     "runs/*/checkpoint/*.safetensors",
     "early_stop",
     "runs/*/.measured.fieldmark",
-    "runs/*/looks.jsonl",
+    _NOTED,
 )
-_SOLVING: Final = ("run_started", "early_stop", "runs/*/.measured.fieldmark", "runs/*/looks.jsonl")
+_SOLVING: Final = ("run_started", "early_stop", "runs/*/.measured.fieldmark", _NOTED)
 _HALF: Final = {
     "cache/looks/*/.fieldmark-*.part": "looking: writing a segment",
     "cache/features/*/.fieldmark-*.part": "features: writing a segment",
@@ -191,7 +192,10 @@ class Victim:
             early = (_BUILDING,)
         elif self.kind in _WITH_FEATURES and not self._all_there(_EXTRACTED):
             early = _FEATURES
-        return early if early and self.draw.random() < 0.5 else _SIGNS[self.kind]
+        if early and self.draw.random() < 0.5:
+            return early
+        # A look that is noted is noted once.
+        return tuple(s for s in _SIGNS[self.kind] if s != _NOTED or not self._there(s))
 
     def _all_there(self, segments: str) -> bool:
         """Whether every picture is in a segment."""
