@@ -99,6 +99,7 @@ def test_json_holds_all_of_it(again: Reproduction) -> None:
     assert "weights.safetensors" in told["result"]["same"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL can be sent to a process there")
 def test_a_run_that_was_killed_and_went_on_comes_out_the_same(tmp_path: Path) -> None:
     data = write_shapes(tmp_path / "shapes", 20)
