@@ -19,6 +19,7 @@ from fieldmark.errors import (
     GateError,
     LayerListError,
     MissingExtra,
+    OutOfMemory,
     ParityError,
     Terminated,
     TrainingDiverged,
@@ -34,6 +35,7 @@ STATUS = {
     DataError: 3,
     UnreadableExample: 3,
     TrainingDiverged: 3,
+    OutOfMemory: 3,
     GateError: 4,
     ParityError: 4,
     MissingExtra: 5,
@@ -71,6 +73,7 @@ def test_one_name_catches_all(kind: type[FieldmarkError]) -> None:
         (DataError, ValueError),
         (BundleError, ValueError),
         (TrainingDiverged, ArithmeticError),
+        (OutOfMemory, MemoryError),
         (MissingExtra, ImportError),
     ],
 )

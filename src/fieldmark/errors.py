@@ -9,6 +9,7 @@
     ├── DataError              3   the folder, or some of its files
     │   └── UnreadableExample      one file, with the reason as its code
     ├── TrainingDiverged       3   the loss became infinite before anything was learned
+    ├── OutOfMemory            3   what was asked for needs more memory than there is
     ├── GateError              4   a gate that was asked for was not met
     │   └── ParityError            the exported network disagrees with the trained one
     ├── MissingExtra           5   an optional dependency is not installed
@@ -113,6 +114,12 @@ class UnreadableExample(DataError):
 
 class TrainingDiverged(FieldmarkError, ArithmeticError):
     """The loss became infinite or not a number before one good epoch."""
+
+    exit_status = 3
+
+
+class OutOfMemory(FieldmarkError, MemoryError):
+    """What was asked for needs more memory than there is, or than it may take."""
 
     exit_status = 3
 

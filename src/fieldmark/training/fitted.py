@@ -17,6 +17,7 @@ from fieldmark.networks.weights import Weights
 from fieldmark.training.checkpoint import Checkpoints
 from fieldmark.training.events import EpochDone, FineTuned, Stopped
 from fieldmark.training.head import Head
+from fieldmark.training.pace import Told
 from fieldmark.training.recipe import HeadRecipe, Recipe
 
 N_SHOWN: Final = 16
@@ -49,6 +50,8 @@ class Start:
     """Names of steps whose weights do not change. A frozen BN keeps its averages and uses them."""
     checkpoints: Checkpoints | None = None
     """Where training keeps its state, and goes on from what is kept; None: nowhere."""
+    paced: Told | None = None
+    """Told once how long the rest takes; None: that is not measured."""
 
     def __post_init__(self) -> None:
         learned = {step.name for step in self.plan.steps if step.weight_shapes}
