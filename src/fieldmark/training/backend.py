@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, Literal
 
-from fieldmark.errors import FieldmarkError, MissingExtra, UsageError
+from fieldmark.errors import MissingExtra, UsageError
 
 Backend = Literal["tensorflow", "jax", "torch"]
 BACKENDS: Final[tuple[Backend, ...]] = ("tensorflow", "jax", "torch")
@@ -82,40 +82,6 @@ def prepare(threads: int) -> Backend:
         import keras  # noqa: F401  (the first import fixes the backend)
 
     return backend
-
-
-_NO_MEMORY: Final = ("ResourceExhaustedError", "OutOfMemoryError", "XlaRuntimeError", "bad_alloc")
-_NO_MEMORY_WORDS: Final = (
-    "resource_exhausted",
-    "out of memory",
-    "oom when allocating",
-    "bad_alloc",
-    "bad allocation",
-    "can't allocate memory",
-    "cannot allocate memory",
-    "failed to allocate memory",
-)
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error of Python or of a backend means that memory ran out.
-
-    By name and words, because their classes are known only once the backend is imported.
-
-    Examples
-    --------
-    >>> out_of_memory(MemoryError()), out_of_memory(ValueError("3 classes"))
-    (True, False)
-    >>> out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: 12 bytes"))
-    True
-    """
-    if isinstance(error, FieldmarkError):
-        return False  # it says for itself what is to be done
-    if isinstance(error, MemoryError):
-        return True
-    words = str(error).lower()
-    said = any(each in words for each in _NO_MEMORY_WORDS)
-    return said and (isinstance(error, RuntimeError) or type(error).__name__ in _NO_MEMORY)
 
 
 def seed(value: int) -> None:

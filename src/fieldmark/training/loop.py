@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.data.batches import Batches
+from fieldmark.errors import out_of_memory
 from fieldmark.networks import keras_model, weights
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
@@ -89,7 +90,7 @@ def fit(
         loop.prepare()
         return loop.run()
     except Exception as error:
-        if not backend.out_of_memory(error):
+        if not out_of_memory(error):
             raise
         said = str(error)
     # Raised out here: what the first error holds on to, the network with all it computed, is free.

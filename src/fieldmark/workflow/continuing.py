@@ -33,7 +33,10 @@ FORMAT: Final = 1
 
 _ELSEWHERE: Final = {("run", "out")}
 """Settings that say where a run lies; it lies where it was found."""
-_LATER: Final = _ELSEWHERE | {("train", "epochs"), ("train", "time"), ("data", "folder")}
+_LATER: Final = _ELSEWHERE | {
+    *(("train", "epochs"), ("train", "time")),
+    *(("data", "folder"), ("run", "ram")),
+}
 """Settings that may be asked otherwise when a run is continued by name. The folder may have been
 moved: its files are compared."""
 

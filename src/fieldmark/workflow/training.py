@@ -220,6 +220,7 @@ def _prepared(
         backend.chosen()  # a missing extra is said before any work is done
     found = prepared(dataset.manifest, settings, threads=threads, listen=session.listen)
     manifest, session.looks = found.manifest, found.looks
+    session.n_test = len(manifest.part("test"))
     for note in dict.fromkeys((*dataset.notes, *found.notes)):
         session.listen(Noted(code=note.code, text=note.text))
     choice = choose(

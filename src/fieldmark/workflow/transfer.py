@@ -28,7 +28,7 @@ from fieldmark.training.features import Features
 from fieldmark.training.fitted import N_PROOF, N_SHOWN, Fitted
 from fieldmark.training.head import Head, HeadSettings, Rows, solve
 from fieldmark.training.recipe import COPIES, HeadRecipe, resolve_head
-from fieldmark.workflow import backbone, more_data
+from fieldmark.workflow import backbone, more_data, promising
 from fieldmark.workflow.choosing import Choice, Known, choose, decide, scratch_name
 from fieldmark.workflow.deciding import Evidence
 from fieldmark.workflow.fine_tuning import fine_tuned
@@ -41,6 +41,10 @@ COPIES_S: Final = 120
 """Seconds of a time budget that must be left before copies are tried."""
 GOOD: Final = 0.9
 """Cross-validated accuracy above which warped copies are not tried by themselves."""
+WARM_UP: Final = 16
+"""Pictures before the backbone's time counts: the engine gets going."""
+TIMED_S: Final = 1.5
+"""Seconds of it that say how long the rest takes."""
 MAX_COPIED: Final = 8_000
 """Training pictures up to which they are: five times as many rows take minutes beyond."""
 
@@ -202,10 +206,43 @@ def _extracted(
         if each.label in recipe.copies
     }
 
+    timed = _Timed(session, start, manifest, recipe)
+
     def said(done: int, total: int) -> None:
         session.progress("features", done, total)
+        timed(done, total)
 
     return start.extracted(manifest, copies=copies, seed=recipe.seed, progress=said)
+
+
+class _Timed:
+    """Promises how long it all takes, once enough pictures have been looked at; final."""
+
+    def __init__(
+        self, session: Session, start: backbone.Start, manifest: Manifest, recipe: HeadRecipe
+    ) -> None:
+        self._given = (session, start, manifest, recipe)
+        self._began: tuple[float, int] | None = None
+        self._done = False
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._done:
+            return
+        now = time.monotonic()
+        if self._began is None and done > WARM_UP:
+            self._began = (now, done)
+        if self._began is None:
+            return
+        seconds, n = now - self._began[0], done - self._began[1]
+        if (n and seconds > TIMED_S) or (done == total and n):
+            self._done = True
+            session, start, manifest, recipe = self._given
+            n_rows = len(manifest.part("train")) + sum(
+                recipe.copies.get(each.label, 0) for each in manifest.part("train")
+            )
+            n_classes = len(manifest.classes)
+            rows = (n_rows, n_classes, recipe.folds)
+            promising.of_features(session, start.choice.plan, total - done, seconds / n, rows)
 
 
 def _solved(
