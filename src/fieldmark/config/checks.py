@@ -46,7 +46,7 @@ def n_bytes(text: str) -> int:
             f"{_said(text)} is no amount of memory.",
             code="setting-type",
             where="[run] ram",
-            hint="write 800MB or 2GB, or auto",
+            hint="write 800MB or 2GB",
         )
     return round(float(match.group(1)) * {"MB": 10**6, "GB": 10**9, "TB": 10**12}[match.group(2)])
 
@@ -122,7 +122,7 @@ def check_ranges(settings: Any) -> None:
             )
     if settings.train.time:
         seconds(settings.train.time)
-    if settings.run.ram != "auto":
+    if settings.run.ram:
         n_bytes(settings.run.ram)
     if settings.train.sizes != "auto":
         sizes(settings.train.sizes)

@@ -52,9 +52,9 @@ def limit(asked: str) -> Limit | None:
     Parameters
     ----------
     asked : str
-        ``--ram``: a size, or ``auto``.
+        ``--ram``: a size; empty: none.
     """
-    found = [] if asked == "auto" else [Limit(n_bytes(asked), f"--ram {asked}", hard=True)]
+    found = [] if not asked else [Limit(n_bytes(asked), f"--ram {asked}", hard=True)]
     now, status = resident(), _proc(_STATUS)
     found += _of_the_process(now, status)
     for most, used in _CGROUP:

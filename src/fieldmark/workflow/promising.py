@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from fieldmark.errors import OutOfMemory
+from fieldmark.inference.runtime import Runtime
 from fieldmark.networks.volumes import Plan
 from fieldmark.training import footprint
 from fieldmark.training.events import Noted
@@ -29,10 +31,17 @@ _FINISH_S: Final = 2.2
 """Export, proof, engines, thresholds and pages, without the pictures."""
 _MORE_HEAD_S: Final = 2.5
 """More of that, behind a solved head: its features are compared with one another."""
-_PASSES: Final = 190
-"""Over the training part until a head is solved: 85 to 240 were counted."""
-_HARD: Final = 2.2
-"""What a pass takes beside its two products."""
+_PASSES: Final = 100
+"""Over the training part until a head is solved, for each number of features: 85 to 125 were
+counted."""
+_CURVE: Final = 0.06
+"""Of that time, to say whether more pictures would help."""
+_ROWS: Final = 5
+"""Copies of the features while a head is solved on them."""
+_HARD: Final = 6.0
+"""What a pass takes, as a multiple of its products."""
+_SHOWN: Final = 8
+"""Pictures at a time, as the features are extracted."""
 
 
 def slowness() -> float:
@@ -83,42 +92,47 @@ def of_steps(session: Session, plan: Plan, n_valid: int, pictures: int, pace: Pa
     )
 
 
-def of_features(
-    session: Session, plan: Plan, n_left: int, picture_s: float, rows: tuple[int, int, int]
-) -> None:
-    """Promise while the features of a backbone are extracted.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadWork:
+    """What is still to be done for a head on a backbone."""
 
-    Parameters
-    ----------
-    session : Session
-    plan : Plan
-    n_left : int
-        Pictures that the backbone still has to look at.
-    picture_s : float
-        Seconds of one, measured.
-    rows : tuple of int
-        Rows the head is solved on, classes, and problems that are solved side by side.
-    """
-    n_rows, n_classes, n_folds = rows
-    width = plan.steps[-1].input[0]
-    solve_s = _PASSES * _pass_s(n_rows, width, n_classes * n_folds)
-    values = n_rows * width * 4
+    plan: Plan
+    n_left: int
+    """Pictures that still have to be looked at, each with its copies."""
+    picture_s: float
+    """Seconds of one picture with its copies, measured."""
+    view_s: float
+    """Seconds of one picture read and looked at, measured."""
+    n_rows: int
+    """That the head is solved on."""
+    n_outputs: int
+    """Classes times folds, which are solved side by side."""
+    n_widths: int
+    """Feature counts that are compared."""
+    n_copied: int
+    """Copies that may be looked at too, if few answers are right without; 0: that is settled."""
+
+
+def of_features(session: Session, work: HeadWork) -> None:
+    """Promise while the features of a backbone are extracted."""
+    width = work.plan.steps[-1].input[0]
+    row_s, fixed_pass_s = _pass_s(min(work.n_rows, 512), width, work.n_outputs)
+    solve_s = _PASSES * work.n_widths * (row_s * work.n_rows + fixed_pass_s)
+    view_s, n_more = work.view_s, work.n_rows + work.n_copied
+    perhaps_s = work.n_copied * view_s + _PASSES * (row_s * n_more + fixed_pass_s)
+    fixed_s = (_FINISH_S + _MORE_HEAD_S) * slowness()
+    n_values = (work.n_rows + work.n_copied) * width
     say(
         session,
         Promise(
             at_s=session.spent_s(),
-            training_s=n_left * picture_s + solve_s,
-            finish_s=head_finish_s(session, picture_s, solve_s),
-            memory=memory.peak() + 5 * values + footprint.finish_bytes(plan),
-            rests_on=f"{1 / picture_s:.0f} pictures a second through the backbone",
+            training_s=work.n_left * work.picture_s + solve_s,
+            finish_s=fixed_s + _CURVE * solve_s + (session.n_test + N_PROOF) * view_s,
+            perhaps_s=perhaps_s if work.n_copied else 0.0,
+            memory=memory.peak() + _ROWS * 4 * n_values + footprint.finish_bytes(work.plan),
+            rests_on=f"{1 / view_s:.0f} pictures a second through the backbone",
         ),
     )
-
-
-def head_finish_s(session: Session, picture_s: float, solve_s: float) -> float:
-    """Return what follows a solved head; the test part is looked at by its backbone."""
-    fixed = (_FINISH_S + _MORE_HEAD_S) * slowness()
-    return fixed + 0.06 * solve_s + (session.n_test + N_PROOF) * picture_s
 
 
 def say(session: Session, promise: Promise) -> None:
@@ -160,14 +174,30 @@ def written(session: Session) -> None:
         session.listen(Noted(code="promise-missed", text=text))
 
 
-def _pass_s(n_rows: int, width: int, n_outputs: int) -> float:
-    """Measure what one pass over the training part takes: two products of this very shape."""
-    n = min(n_rows, 512)
-    rows = np.ones((n, width), np.float32)
-    weights = np.ones((width, n_outputs), np.float32)
+def view_seconds(runtime: Runtime) -> float:
+    """Measure what one picture takes in an engine, where no picture is left to look at."""
+    pixels = np.zeros((_SHOWN, *runtime.shape), np.uint8)
     taken = []
     for _ in range(3):
         began = time.perf_counter()
-        rows.T @ (rows @ weights)
+        runtime.run(pixels, ("features",))
         taken.append(time.perf_counter() - began)
-    return _HARD * min(taken) * n_rows / n
+    return sorted(taken)[1] / _SHOWN
+
+
+def _pass_s(n: int, width: int, n_outputs: int) -> tuple[float, float]:
+    """Measure what a pass over the training part takes: for a row, and whatever their number.
+
+    Three products of this very shape: answers, gradient, and the direction of the step.
+    """
+    rows, weights = np.ones((n, width), np.float32), np.ones((width, n_outputs), np.float32)
+    turned = np.ones((width, width), np.float32)
+    of_rows, fixed = [], []
+    for _ in range(5):
+        began = time.perf_counter()
+        rows.T @ (rows @ weights)
+        half = time.perf_counter()
+        turned @ weights
+        of_rows.append(half - began)
+        fixed.append(time.perf_counter() - half)
+    return _HARD * sorted(of_rows)[2] / n, _HARD * sorted(fixed)[2]

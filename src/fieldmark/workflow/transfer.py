@@ -236,13 +236,29 @@ class _Timed:
         seconds, n = now - self._began[0], done - self._began[1]
         if (n and seconds > TIMED_S) or (done == total and n):
             self._done = True
-            session, start, manifest, recipe = self._given
-            n_rows = len(manifest.part("train")) + sum(
-                recipe.copies.get(each.label, 0) for each in manifest.part("train")
-            )
-            n_classes = len(manifest.classes)
-            rows = (n_rows, n_classes, recipe.folds)
-            promising.of_features(session, start.choice.plan, total - done, seconds / n, rows)
+            self._say(total, done, seconds / n)
+
+    def _say(self, total: int, done: int, picture_s: float) -> None:
+        session, start, manifest, recipe = self._given
+        train = manifest.part("train")
+        n_copies = sum(recipe.copies.get(each.label, 0) for each in train)
+        view_s = picture_s / (1 + n_copies / len(train))
+        if total <= session.n_test:  # pictures of the test part are only read here
+            view_s = picture_s + promising.view_seconds(start.runtime)
+        open_still = session.settings.head.copies == "auto" and len(train) <= MAX_COPIED
+        promising.of_features(
+            session,
+            promising.HeadWork(
+                plan=start.choice.plan,
+                n_left=total - done,
+                picture_s=picture_s,
+                view_s=view_s,
+                n_rows=len(train) + n_copies,
+                n_outputs=len(manifest.classes) * recipe.folds,
+                n_widths=1 if n_copies or start.settled else max(len(_widths(start.choice)), 1),
+                n_copied=COPIES * len(train) if open_still and not n_copies else 0,
+            ),
+        )
 
 
 def _solved(
