@@ -24,6 +24,7 @@ from benchmarks import (
     loss_curve,
     odd_images,
     planted,
+    promise,
     repeats,
     scratch,
     transfer,
@@ -52,6 +53,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "coverage": coverage.run,
     "repeats": repeats.run,
     "kills": kills.run,
+    "promise": promise.run,
     "transfer": transfer.run,
     "lean_install": lean_install.run,
 }
