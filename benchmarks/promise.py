@@ -50,8 +50,9 @@ def _trainings(options: Options, room: Path) -> dict[str, list[str]]:
     photos = drawn
     if (options.data / "training_set").is_dir():
         photos = str(_some(options.data / "training_set", room / "photos", options.pictures))
-    flowers = str(options.folds_of) if options.folds_of.exists() else drawn
-    listed = options.folds_of.parent / "mnist-csv" / "labels.csv"
+    given = options.folds_of or room
+    flowers = str(given) if options.folds_of and given.exists() else drawn
+    listed = given.parent / "mnist-csv" / "labels.csv"
     digits = str(listed) if listed.exists() else drawn
     found = {
         "solved head": [flowers],

@@ -308,7 +308,7 @@ def _data_lines(event: DataChecked) -> list[str]:
 
 
 def _promise_line(event: Promised) -> str:
-    memory = f"{event.memory_mb / 1000:.1f} GB"
+    memory = f"{-(-event.memory_mb // 100) / 10:.1f} GB"
     pictures = ""
     if event.pictures_mb >= 100:
         pictures = f" ({event.pictures_mb / 1000:.1f} GB of it pictures that it can give back)"
