@@ -9,8 +9,8 @@ import pytest
 
 from fieldmark.errors import OutOfMemory, UsageError, out_of_memory
 from fieldmark.training import ending, loop
-from fieldmark.training.fitted import Fitted, Start
-from fieldmark.training.pace import MEASURED_STEPS, Pace, Pacing
+from fieldmark.training.fitted import Fitted, Pace, Start
+from fieldmark.training.pace import MEASURED_STEPS, Pacing
 from fieldmark.training.recipe import Recipe
 from tests.training.problems import TINY, Ear, Stop, recipe, shapes, tiny
 

@@ -7,7 +7,6 @@ answered ahead of its time. No weight and no random state changes, so the end ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +14,7 @@ import keras
 
 from fieldmark.data.batches import Batches
 from fieldmark.training import schedule
+from fieldmark.training.fitted import Pace, Told
 from fieldmark.training.judging import answer
 
 MEASURED_STEPS: Final = 10
@@ -25,37 +25,6 @@ _LONG_S: Final = 2.0
 """Seconds that a validation batch may take ahead of its time."""
 FORWARD_SHARE: Final = 1 / 3
 """Of a training step: what the answers to as many pixels take."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """What was measured, and what is left to do."""
-
-    n_measured: int
-    """Steps it rests on."""
-    step_s: float
-    """Seconds of one step of what is left."""
-    steps_left: int
-    judge_s: float
-    """Seconds of one validation."""
-    judgements_left: int
-    picture_s: float
-    """Seconds of an answer to one picture."""
-
-    @property
-    def left_s(self) -> float:
-        """Seconds until training ends.
-
-        Examples
-        --------
-        >>> Pace(n_measured=10, step_s=0.5, steps_left=100, judge_s=2.0, judgements_left=5,
-        ...      picture_s=0.01).left_s
-        60.0
-        """
-        return self.step_s * self.steps_left + self.judge_s * self.judgements_left
-
-
-Told = Callable[[Pace], None]
 
 
 @dataclass

@@ -17,8 +17,7 @@ from fieldmark.errors import OutOfMemory
 from fieldmark.modalities import MODALITIES
 from fieldmark.modalities.augment import AUGMENTATIONS
 from fieldmark.training import backend, events
-from fieldmark.training.fitted import Fitted, Start
-from fieldmark.training.pace import Pace
+from fieldmark.training.fitted import Fitted, Pace, Start
 from fieldmark.training.recipe import Recipe
 from fieldmark.workflow import promising
 from fieldmark.workflow.batching import Batching, Given

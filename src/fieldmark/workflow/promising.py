@@ -17,9 +17,8 @@ from fieldmark.errors import OutOfMemory
 from fieldmark.inference.runtime import Runtime
 from fieldmark.networks.volumes import Plan
 from fieldmark.training import footprint
-from fieldmark.training.events import Noted
-from fieldmark.training.fitted import N_PROOF
-from fieldmark.training.pace import Pace
+from fieldmark.training.events import Noted, Stopped
+from fieldmark.training.fitted import N_PROOF, Pace
 from fieldmark.workflow import memory
 from fieldmark.workflow.promise import Actual, Promise, compared, missed
 from fieldmark.workflow.session import Session
@@ -169,7 +168,9 @@ def written(session: Session) -> None:
         checkpoint_s=sum(each.spent_s for each in session.kept),
     )
     session.folder.write_json(NAME, compared(session.promises, actual))
-    text = missed(session.promises, actual)
+    ended = [each.reason for each in session.log if isinstance(each, Stopped)]
+    early = bool(ended) and ended[-1] in ("interrupted", "patience")
+    text = "" if early else missed(session.promises, actual)
     if text:
         session.listen(Noted(code="promise-missed", text=text))
 
