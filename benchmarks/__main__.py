@@ -25,6 +25,7 @@ from benchmarks import (
     loss_curve,
     odd_images,
     planted,
+    promise,
     repeats,
     scratch,
     transfer,
@@ -54,6 +55,7 @@ BENCHMARKS: dict[str, Callable[[Options], Result]] = {
     "repeats": repeats.run,
     "kills": kills.run,
     "faults": faults.run,
+    "promise": promise.run,
     "transfer": transfer.run,
     "lean_install": lean_install.run,
 }

@@ -36,6 +36,8 @@ def values_for(hint: Any, table: str, name: str) -> st.SearchStrategy[Any]:
     """Draw any value that a setting of this type and range may have."""
     if (table, name) == ("train", "time"):
         return durations
+    if (table, name) == ("run", "ram"):
+        return st.sampled_from(["", "800MB", "1.5 GB"])
     if (table, name) == ("train", "sizes"):
         return st.sampled_from(["auto", "none", "48", "32,64", "8, 2048"])
     low, high = _RANGES.get((table, name), (0, 100))

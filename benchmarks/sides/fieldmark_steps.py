@@ -74,5 +74,12 @@ np.savez(
     **{f"pixels_{i}": pixels for i, (pixels, _) in enumerate(shown)},
     **{f"labels_{i}": labels for i, (_, labels) in enumerate(shown)},
 )
-loop.fit(choice.plan, train, valid, recipe, listen=listen, stop=SimpleNamespace(requested=False, terminated=False))
+loop.fit(
+    choice.plan,
+    train,
+    valid,
+    recipe,
+    listen=listen,
+    stop=SimpleNamespace(requested=False, terminated=False),
+)
 print(json.dumps({"losses": losses}))

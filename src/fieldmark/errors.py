@@ -10,6 +10,7 @@
     │   └── UnreadableExample      one file, with the reason as its code
     ├── TrainingDiverged       3   the loss became infinite before anything was learned
     ├── StorageError           3   a disk is full, read-only or failing; an OSError too
+    ├── OutOfMemory            3   what was asked for needs more memory than there is
     ├── GateError              4   a gate that was asked for was not met
     │   └── ParityError            the exported network disagrees with the trained one
     ├── MissingExtra           5   an optional dependency is not installed
@@ -24,7 +25,7 @@ explained in ``docs/errors.md``.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 
 class FieldmarkError(Exception):
@@ -127,6 +128,12 @@ class StorageError(FieldmarkError, OSError):
     strerror: str | None = None
 
 
+class OutOfMemory(FieldmarkError, MemoryError):
+    """What was asked for needs more memory than there is, or than it may take."""
+
+    exit_status = 3
+
+
 class GateError(FieldmarkError):
     """A condition that was asked for was not met."""
 
@@ -153,3 +160,35 @@ class Terminated(FieldmarkError):
     """SIGTERM came while a network was trained; where it stands is kept."""
 
     exit_status = 143
+
+
+_NO_MEMORY: Final = (
+    "resource_exhausted",
+    "out of memory",
+    "oom when allocating",
+    "bad_alloc",
+    "bad allocation",
+    "allocate memory",
+)
+_CLASSES: Final = ("ResourceExhaustedError", "OutOfMemoryError", "XlaRuntimeError", "Fail")
+
+
+def out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error of Python, of a training backend or of an engine means: no memory is left.
+
+    By name and words, because their classes are known only once they are imported.
+
+    Examples
+    --------
+    >>> out_of_memory(MemoryError()), out_of_memory(ValueError("3 classes"))
+    (True, False)
+    >>> out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: 12 bytes"))
+    True
+    """
+    if error is None or isinstance(error, FieldmarkError):
+        return False  # ours say for themselves what is to be done
+    if isinstance(error, MemoryError):
+        return True
+    words = str(error).lower()
+    said = any(each in words for each in _NO_MEMORY)
+    return said and (isinstance(error, RuntimeError) or type(error).__name__ in _CLASSES)

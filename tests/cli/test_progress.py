@@ -284,3 +284,15 @@ def test_the_epochs_of_one_step_of_fine_tuning_say_nothing_of_the_next() -> None
 def test_a_head_names_no_epoch() -> None:
     said, _ = said_of(events.Stopped(reason="solved", text="Solved.", best_epoch=0))
     assert said == ["Solved."]
+
+
+def test_the_promise_is_one_line() -> None:
+    screen = TrainingScreen(Screen())
+    said = events.Promised(
+        seconds=200.0, low=170.0, high=4000.0, memory_mb=1250, pictures_mb=40, rests_on="10 steps"
+    )
+    assert screen._lines(said) == [
+        "About 3 min 20 s in all (2 min 50 s to 1 h 6 min), at most 1.3 GB of memory."
+    ]
+    (line,) = screen._lines(dataclasses.replace(said, pictures_mb=300))
+    assert line.endswith("(0.3 GB of it pictures that it can give back).")

@@ -14,9 +14,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from fieldmark.errors import BundleError, MissingExtra, UsageError
+from fieldmark.errors import BundleError, MissingExtra, OutOfMemory, UsageError
 from fieldmark.inference import runtime as runtime_file
-from fieldmark.inference.runtime import OUTPUTS, Outputs, Runtime, open_runtime
+from fieldmark.inference.runtime import OUTPUTS, Outputs, Runtime, open_runtime, unusable
 
 ENGINES = ["onnxruntime", "openvino"]
 
@@ -388,3 +388,9 @@ def test_openvino_that_computes_wrongly_is_not_used(model, monkeypatch):
     with pytest.raises(BundleError, match=r"otherwise than ONNX Runtime, by 0\.25") as caught:
         open_runtime(data, engine="openvino")
     assert caught.value.code == "engine-differs"
+
+
+def test_an_engine_without_memory_is_not_a_damaged_file() -> None:
+    found = unusable("The network cannot run", RuntimeError("std::bad_alloc"))
+    assert (type(found), found.code) == (OutOfMemory, "out-of-memory")
+    assert unusable("The network cannot run", RuntimeError("no")).code == "model-damaged"

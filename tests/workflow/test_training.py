@@ -42,6 +42,7 @@ PROMISED = {
     "metrics.json",
     "model.onnx",
     "predictions.csv",
+    "promise.json",
     "report.html",
     "results.csv",
     "results.png",
@@ -300,7 +301,7 @@ def test_the_environment_is_recorded(finished: Finished) -> None:
 def test_events_come_in_order_and_are_logged(finished: Finished) -> None:
     names = [event.name for event in finished.events]
     assert names == [
-        *("run_started", "data_checked", "planned", "lr_found"),
+        *("run_started", "data_checked", "planned", "lr_found", "promised"),
         *["epoch"] * 15,
         *("early_stop", "noted", "evaluated", "run_finished"),
     ]

@@ -118,6 +118,7 @@ def test_used_and_left_out_are_everything_that_was_found(solved: Solved) -> None
 def test_what_happens_is_said_in_order(solved: Solved) -> None:
     names = [event.name for event in solved.events if not isinstance(event, Progress)]
     assert names == [
+        "promised",
         "run_started",
         "data_checked",
         "head_solved",

@@ -19,6 +19,7 @@ from fieldmark.training.events import (
     Noted,
     Planned,
     Progress,
+    Promised,
     RateFound,
     Repeated,
     RepeatsDone,
@@ -113,6 +114,8 @@ class TrainingScreen:
                 return self._planned_lines(event)
             case RateFound():
                 return [f"Learning rate {event.lr:.2g} (range test)"]
+            case Promised():
+                return [_promise_line(event)]
             case Fetching():
                 return [f"{event.by} may now fetch the {shown(event.what)} (--allow-network)."]
             case HeadSolved():
@@ -302,6 +305,31 @@ def _data_lines(event: DataChecked) -> list[str]:
     if event.n_together:
         lines.append(f"{event.n_together:,} groups, near copies and bursts on one side each")
     return lines
+
+
+def _promise_line(event: Promised) -> str:
+    memory = f"{-(-event.memory_mb // 100) / 10:.1f} GB"
+    pictures = ""
+    if event.pictures_mb >= 100:
+        pictures = f" ({event.pictures_mb / 1000:.1f} GB of it pictures that it can give back)"
+    return (
+        f"About {_exact(event.seconds)} in all ({_exact(event.low)} to {_exact(event.high)}), "
+        f"at most {memory} of memory{pictures}."
+    )
+
+
+def _exact(seconds: float) -> str:
+    """Say a time with two units.
+
+    >>> _exact(14.2), _exact(200.0), _exact(5000.0)
+    ('14 s', '3 min 20 s', '1 h 23 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _duration(seconds: float) -> str:

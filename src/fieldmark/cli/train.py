@@ -52,6 +52,7 @@ def train(
         int | None, typer.Option(help="Batches that count as an epoch; 0: one pass.")
     ] = None,
     time: Annotated[str, typer.Option(help="Time budget: 90s, 10m, 1h.")] = "",
+    ram: Annotated[str, typer.Option(help="The most memory to take: 800MB or 2GB.")] = "",
     patience: Annotated[str, typer.Option(help="Epochs without progress; 0: never stop.")] = "",
     batch: Annotated[str, typer.Option(help="Pictures per step, or auto.")] = "",
     optimizer: Annotated[str, typer.Option(help="adam, adamw, sgd or auto.")] = "",
@@ -173,6 +174,7 @@ def train(
             "out": out,
             "cache": _off(no_cache),
             "int8": int8 or None,
+            "ram": ram,
             "allow_network": allow_network or None,
         },
     }

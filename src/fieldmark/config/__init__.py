@@ -9,7 +9,7 @@ more, so that ``fieldmark train --config RUN/config.toml`` repeats it.
 * ``toml``: the file, and the presets.
 """
 
-from fieldmark.config.checks import check_ranges, seconds, sizes
+from fieldmark.config.checks import check_ranges, n_bytes, seconds, sizes
 from fieldmark.config.tables import (
     AuditSettings,
     Auto,
@@ -39,6 +39,7 @@ __all__ = [
     "TrainSettings",
     "check_ranges",
     "from_tables",
+    "n_bytes",
     "preset",
     "read",
     "seconds",

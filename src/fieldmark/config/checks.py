@@ -32,6 +32,25 @@ def seconds(text: str) -> float:
     return float(match.group(1)) * {"s": 1, "m": 60, "h": 3600}[match.group(2)]
 
 
+def n_bytes(text: str) -> int:
+    """Read an amount of memory, in powers of 1000.
+
+    Examples
+    --------
+    >>> n_bytes("2GB"), n_bytes("1.5 GB"), n_bytes("800MB")
+    (2000000000, 1500000000, 800000000)
+    """
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(MB|GB|TB)", text.strip().upper())
+    if match is None:
+        raise ConfigError(
+            f"{_said(text)} is no amount of memory.",
+            code="setting-type",
+            where="[run] ram",
+            hint="write 800MB or 2GB",
+        )
+    return round(float(match.group(1)) * {"MB": 10**6, "GB": 10**9, "TB": 10**12}[match.group(2)])
+
+
 def sizes(text: str) -> tuple[int, ...]:
     """Read picture sizes in the order of training.
 
@@ -103,6 +122,8 @@ def check_ranges(settings: Any) -> None:
             )
     if settings.train.time:
         seconds(settings.train.time)
+    if settings.run.ram:
+        n_bytes(settings.run.ram)
     if settings.train.sizes != "auto":
         sizes(settings.train.sizes)
 

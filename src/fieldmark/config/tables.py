@@ -163,6 +163,9 @@ class RunSettings:
     checkpoint_s: float = 30.0
     """Seconds between two checkpoints at least; more where one takes so long to write that it would
     cost over 2 %. 0: after every step."""
+    ram: str = ""
+    """The most memory to take, such as ``800MB`` or ``2GB``: the batch is chosen to fit, or nothing
+    is trained; empty: no limit but those of the system."""
     allow_network: bool = False
     """Let Keras fetch the weights of a ``BACKBONE keras:NAME``; nothing else is ever fetched."""
 

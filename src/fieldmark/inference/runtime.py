@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark import rng
-from fieldmark.errors import BundleError, MissingExtra, UsageError
+from fieldmark.errors import BundleError, MissingExtra, OutOfMemory, UsageError, out_of_memory
 
 Output = Literal["scores", "logits", "features", "maps"]
 
@@ -280,8 +280,15 @@ def _settle(answer: Callable[[], Outputs]) -> None:
         return
 
 
-def unusable(what: str, error: Exception | None = None) -> BundleError:
+def unusable(what: str, error: Exception | None = None) -> BundleError | OutOfMemory:
     """Return the refusal of a network that an engine cannot open or run, in the engine's words."""
+    if out_of_memory(error):
+        return OutOfMemory(
+            "There is not enough memory for the network to answer.",
+            code="out-of-memory",
+            why="An engine is given few pictures at a time, whatever their number.",
+            hint="end other programs, give fewer --threads, or take a smaller network",
+        )
     # They quote names from the graph, which may hold anything, terminal codes included.
     words = "".join(c if c.isprintable() else " " for c in str(error)[:300])
     return BundleError(

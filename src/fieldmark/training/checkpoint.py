@@ -151,6 +151,8 @@ class Checkpoints:
         self.every_s = every_s
         self.damaged: list[str] = []
         """Names of files that :meth:`newest` could not use."""
+        self.spent_s = 0.0
+        """Seconds that a training has spent on keeping states here."""
         self._failed = False
         self._due = time.monotonic() + every_s
         self._number = max((number for number, _, _ in self._files()), default=0)

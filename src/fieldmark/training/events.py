@@ -104,6 +104,25 @@ class Fetching(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Promised(Event):
+    """How long it will take and how much memory, from what was measured so far.
+
+    Said again where something that was open is decided and changes it.
+    """
+
+    name: ClassVar[str] = "promised"
+    seconds: float
+    """Of the whole command, from its start to the report."""
+    low: float
+    high: float
+    memory_mb: int
+    """That the resident part of the process will not exceed, in 10**6 bytes."""
+    pictures_mb: int
+    """Of it decoded pictures on disk, which the system may take back at any time."""
+    rests_on: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateFound(Event):
     """The range test is done."""
 

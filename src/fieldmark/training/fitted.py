@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -23,6 +24,37 @@ N_SHOWN: Final = 16
 """Training pictures that are kept as the network saw them first."""
 N_PROOF: Final = 64
 """Validation pictures on which the exported network is held against this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What was measured, and what is left to do."""
+
+    n_measured: int
+    """Steps it rests on."""
+    step_s: float
+    """Seconds of one step of what is left."""
+    steps_left: int
+    judge_s: float
+    """Seconds of one validation."""
+    judgements_left: int
+    picture_s: float
+    """Seconds of an answer to one picture."""
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until training ends.
+
+        Examples
+        --------
+        >>> Pace(n_measured=10, step_s=0.5, steps_left=100, judge_s=2.0, judgements_left=5,
+        ...      picture_s=0.01).left_s
+        60.0
+        """
+        return self.step_s * self.steps_left + self.judge_s * self.judgements_left
+
+
+Told = Callable[[Pace], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +81,8 @@ class Start:
     """Names of steps whose weights do not change. A frozen BN keeps its averages and uses them."""
     checkpoints: Checkpoints | None = None
     """Where training keeps its state, and goes on from what is kept; None: nowhere."""
+    paced: Told | None = None
+    """Told once how long the rest takes; None: that is not measured."""
 
     def __post_init__(self) -> None:
         learned = {step.name for step in self.plan.steps if step.weight_shapes}

@@ -11,7 +11,7 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import keras
@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.data.batches import Batches
-from fieldmark.errors import TrainingDiverged
+from fieldmark.errors import out_of_memory
 from fieldmark.networks import keras_model, weights
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
-from fieldmark.training import backend, norms, probe, resuming, schedule
+from fieldmark.training import backend, ending, norms, probe, resuming, schedule
 from fieldmark.training.averaging import EVERY, WeightAverage
 from fieldmark.training.checkpoint import State
 from fieldmark.training.events import EpochDone, Listener, Noted, Progress, Stopped
@@ -36,6 +36,7 @@ from fieldmark.training.fitted import (
     StopSignal,
 )
 from fieldmark.training.judging import answer, finite, judged, targets
+from fieldmark.training.pace import Pacing
 from fieldmark.training.recipe import Recipe
 from fieldmark.training.step import compile_step
 
@@ -76,15 +77,24 @@ def fit(
         Code ``diverged``: the loss was not finite before one epoch was done.
     BundleError
         Code ``weights-mismatch``: the given weights do not belong to the plan.
+    OutOfMemory
+        Code ``out-of-memory``: the backend could not get the memory it needs.
     UsageError
         Code ``resume-differs``: what is kept is of another training, or beyond the epochs asked.
     Terminated
         Code ``terminated``.
     """
     begin = start if isinstance(start, Start) else Start(start)
-    loop = _Loop(begin, train, valid, recipe, listen, stop)
-    loop.prepare()
-    return loop.run()
+    try:
+        loop = _Loop(begin, train, valid, recipe, listen, stop)
+        loop.prepare()
+        return loop.run()
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        said = str(error)
+    # Raised out here: what the first error holds on to, the network with all it computed, is free.
+    raise ending.out_of_memory(train.batch_size, said)
 
 
 @dataclass
@@ -118,6 +128,7 @@ class _Loop:
         self.train_step = compile_step(self.model, self.plan, self.recipe)
         self.draws = [(state, state.numpy().copy()) for state in resuming.draw_states(self.model)]
         self.average = WeightAverage(self.recipe.ema) if self.recipe.ema else None
+        self.pacing = Pacing(self.start.paced)
         if self._restored():
             return
         if self.recipe.lr is None or self.recipe.epochs is None:
@@ -126,6 +137,7 @@ class _Loop:
             self.range_test, step_s = found
             self._reset(start)
             self._decide(step_s)
+            self._tell_pace(step_s)
         self.began = time.monotonic()
 
     def _restored(self) -> bool:
@@ -155,7 +167,9 @@ class _Loop:
         """Write a checkpoint if it is time for one; end if the process was asked to."""
         kept, end = self.start.checkpoints, self.stop.terminated
         if kept is not None and (kept.due or end or even_if_early):
+            began = time.monotonic()
             problem = kept.attempt(self._state())
+            kept.spent_s += time.monotonic() - began
             if problem:
                 self.listen(Noted(code="checkpoint-not-written", text=problem))
         if end:
@@ -188,18 +202,19 @@ class _Loop:
         backend.seed(self.recipe.seed)
 
     def _decide(self, step_s: float) -> None:
-        recipe = self.recipe
-        if recipe.lr is None and self.range_test is not None:
-            recipe = replace(recipe, lr=self.range_test.chosen)
-        if recipe.epochs is None:
-            # Validation runs forward only: about a third of a training step for as many pixels.
-            n_valid = len(self.valid.rows) / self.train.batch_size
-            pixels = sum(size**2 for size in recipe.sizes) / max(len(recipe.sizes), 1)
-            larger = self.plan.input[0] ** 2 / pixels if pixels else 1.0
-            epoch_s = step_s * (self._steps_per_epoch() + larger * n_valid / 3)
-            left = (recipe.time_s or 0.0) - (time.monotonic() - self.started)
-            recipe = replace(recipe, epochs=probe.epochs_within(left, epoch_s))
-        self.recipe = recipe
+        n_valid = len(self.valid.rows) / self.train.batch_size
+        given = (self._steps_per_epoch(), n_valid, self.plan.input[0])
+        epoch_s = probe.epoch_seconds(step_s, self.recipe.sizes, given)
+        spent_s = time.monotonic() - self.started
+        self.recipe = probe.decided(self.recipe, self.range_test, epoch_s, spent_s)
+
+    def _tell_pace(self, step_s: float | None = None) -> None:
+        """Say how long what is left takes; settling at the end is about as many steps."""
+        epochs, in_epoch = self.recipe.epochs or 1, self._steps_per_epoch()
+        settles = norms.N_BATCHES // 3 if self.average or self.recipe.sizes else 0
+        left = epochs * in_epoch - self.step + settles
+        left_of = (left, epochs - len(self.history))
+        self.pacing.measured(self.model, self.valid, self.recipe.sizes, left_of, step_s=step_s)
 
     def _steps_per_epoch(self) -> int:
         return self.recipe.steps_per_epoch or self.train.n_batches
@@ -267,10 +282,15 @@ class _Loop:
         begun = self.step - in_epoch * len(self.history)
         for done in range(begun + 1, in_epoch + 1):
             pixels, labels = next(batches)
+            began = time.monotonic()
             loss, accuracy = self._train_on(pixels, labels, self._rate(self.step, n_steps))
             self.sums += np.array([loss, accuracy]) * len(labels)
             self.n += len(labels)
             self.step += 1
+            if self.pacing.waiting and (
+                self.pacing.step(pixels.shape[1], time.monotonic() - began) or done == in_epoch
+            ):
+                self._tell_pace()
             if self.average is not None and self.step % EVERY == 0:
                 live = keras_model.read_weights(self.model, self.plan)
                 self.average.update(live, step=self.step)
@@ -340,38 +360,22 @@ class _Loop:
     def _why_stop(self, epoch: int, epochs: int) -> Stopped | None:
         if epoch == epochs:
             return None
-        if self.stop.requested:
-            return self._stopped("interrupted", f"Stopped on request after epoch {epoch}.")
-        waited = epoch - self.best_epoch
-        if self.recipe.patience and waited >= self.recipe.patience:
-            return self._stopped(
-                "patience",
-                f"Stopped after epoch {epoch}: validation loss has not improved for "
-                f"{waited} epochs.",
-            )
-        spent = time.monotonic() - self.started
-        if self.recipe.time_s is not None and spent >= self.recipe.time_s:
-            return self._stopped("time", f"Stopped after epoch {epoch}: the time is used up.")
-        return None
+        limit = self.recipe.time_s
+        found = ending.early(
+            epoch,
+            requested=self.stop.requested,
+            waited=epoch - self.best_epoch,
+            patience=self.recipe.patience,
+            used_up=limit is not None and time.monotonic() - self.started >= limit,
+        )
+        return self._stopped(*found) if found else None
 
     def _stopped(self, reason: str, text: str) -> Stopped:
         return Stopped(reason=reason, text=text, best_epoch=self.best_epoch)
 
     def _diverged(self, epoch: int) -> Stopped:
-        rate = self.recipe.lr or 0.0
-        if not self.best:
-            raise TrainingDiverged(
-                f"The loss became infinite or not a number in epoch {epoch}.",
-                code="diverged",
-                where=f"step {self.step}, learning rate {rate:.2g}",
-                why="No epoch was finished, so there are no good weights to keep.",
-                hint=f"--lr {rate / 10:.2g}",
-            )
-        text = (
-            f"Stopped in epoch {epoch}: the loss became infinite or not a number (learning rate "
-            f"{rate:.2g}). The weights of epoch {self.best_epoch} are kept. "
-            f"Next: --lr {rate / 10:.2g}."
-        )
+        best = self.best_epoch if self.best else 0
+        text = ending.diverged(epoch, self.step, self.recipe.lr or 0.0, best)
         return self._stopped("diverged", text)
 
     def _finish(self, stopped: Stopped) -> Fitted:

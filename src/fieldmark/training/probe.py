@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from fieldmark.training import schedule
 from fieldmark.training.events import Listener, Progress, RateFound
 from fieldmark.training.fitted import RangeTest
+from fieldmark.training.pace import FORWARD_SHARE
 from fieldmark.training.recipe import RATE_BOUNDS, Recipe
 
 RANGE_TEST_STEPS: Final = 100
@@ -65,6 +67,39 @@ def probed(
         test = RangeTest(tuple(rates[: len(losses)]), tuple(losses), chosen)
         listen(RateFound(lr=chosen))
     return test, schedule.step_seconds(spent, recipe.sizes)
+
+
+def epoch_seconds(step_s: float, sizes: Sequence[int], given: tuple[int, float, int]) -> float:
+    """Return what an epoch and its validation take.
+
+    Parameters
+    ----------
+    step_s : float
+        Seconds of a step, the mean over all sizes.
+    sizes : sequence of int
+        Of pictures while training; empty: the network's.
+    given : tuple
+        Steps in an epoch, batches' worth of validation pictures, and the network's size in pixels.
+
+    Examples
+    --------
+    >>> epoch_seconds(0.5, (), (10, 3.0, 64))
+    5.5
+    """
+    in_epoch, n_valid, side = given
+    pixels = sum(size**2 for size in sizes) / max(len(sizes), 1)
+    larger = side**2 / pixels if pixels else 1.0
+    return step_s * (in_epoch + larger * n_valid * FORWARD_SHARE)
+
+
+def decided(recipe: Recipe, test: RangeTest | None, epoch_s: float, spent_s: float) -> Recipe:
+    """Fill in what the recipe left open: the rate, and the epochs that the time allows."""
+    if recipe.lr is None and test is not None:
+        recipe = replace(recipe, lr=test.chosen)
+    if recipe.epochs is None:
+        left_s = (recipe.time_s or 0.0) - spent_s
+        recipe = replace(recipe, epochs=epochs_within(left_s, epoch_s))
+    return recipe
 
 
 def epochs_within(left_s: float, epoch_s: float) -> int:

@@ -39,7 +39,7 @@ _ELSEWHERE: Final = {("run", "out")}
 """Settings that say where a run lies; it lies where it was found."""
 _MOVED: Final = _ELSEWHERE | {("data", "folder")}
 """The folder of the pictures may have been moved: its files are compared."""
-_LATER: Final = _MOVED | {("train", "epochs"), ("train", "time")}
+_LATER: Final = _MOVED | {("train", "epochs"), ("train", "time"), ("run", "ram")}
 """Settings that may be asked otherwise when a run is continued by name, as long as it has no model
 file."""
 

@@ -35,7 +35,7 @@ from fieldmark.training import events
 from fieldmark.training.features import Features
 from fieldmark.training.fitted import Fitted
 from fieldmark.training.recipe import Recipe, recorded
-from fieldmark.workflow import artefacts, more_data
+from fieldmark.workflow import artefacts, more_data, promising
 from fieldmark.workflow.baselines import Nearest, beside_it, looked_again
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.dataset import list_of, split_seed
@@ -102,6 +102,7 @@ def finish(session: Session, trained: Trained, command: str) -> Run:
     if trained.curve is not None:
         more_data.write(folder, trained.curve)
         session.listen(events.CurveDrawn(curve=trained.curve.to_dict()))
+    promising.written(session)
     finished = events.RunFinished(
         folder=str(folder.path),
         bundle=str(folder.bundle),

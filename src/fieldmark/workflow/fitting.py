@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from typing import Final
+
+import numpy as np
 
 from fieldmark.data import cache
 from fieldmark.data.batches import Batches, ids_of
 from fieldmark.data.cache import CacheSettings, Decoded
 from fieldmark.data.manifest import Manifest, Split
 from fieldmark.data.reading import FilePixels
+from fieldmark.errors import OutOfMemory
 from fieldmark.modalities import MODALITIES
 from fieldmark.modalities.augment import AUGMENTATIONS
 from fieldmark.training import backend, events
-from fieldmark.training.fitted import Fitted, Start
+from fieldmark.training.fitted import Fitted, Pace, Start
 from fieldmark.training.recipe import Recipe
+from fieldmark.workflow import promising
+from fieldmark.workflow.batching import Batching, Given
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.interrupt import Interrupt
 from fieldmark.workflow.parts import labels_of, positions
@@ -59,13 +65,38 @@ def fit_loop(
     backend.prepare(session.threads)
     from fieldmark.training import loop
 
-    if recipe.time_s is not None:
-        # The budget counts from the command, so what is spent already is taken off.
-        recipe = dataclasses.replace(recipe, time_s=max(recipe.time_s - session.spent_s(), 1.0))
-    start = dataclasses.replace(start, checkpoints=session.checkpoints(what))
-    train, valid = given
+    pictures = cache_bytes(given[0])
+
+    def paced(pace: Pace) -> None:
+        promising.of_steps(session, start.plan, len(given[1].rows), pictures, pace)
+
+    batching = Batching(session, start.plan, what)
+    taken = batching.fitting(Given(*given, recipe))
+    begin = dataclasses.replace(start, checkpoints=session.checkpoints(what), paced=paced)
     with Interrupt(lambda: session.listen(events.StopRequested()), keeps=True) as stop:
-        return loop.fit(start, train, valid, recipe, listen=session.listen, stop=stop)
+        while True:
+            recipe = _within(session, taken.recipe)
+            try:
+                return loop.fit(
+                    begin, taken.train, taken.valid, recipe, listen=session.listen, stop=stop
+                )
+            except OutOfMemory as error:
+                taken = batching.after(error, taken)
+            # Out of the error's reach, whose traceback holds the network that was too large.
+            gc.collect()
+
+
+def _within(session: Session, recipe: Recipe) -> Recipe:
+    """Take off what is spent already: the budget counts from the command."""
+    if recipe.time_s is None:
+        return recipe
+    return dataclasses.replace(recipe, time_s=max(recipe.time_s - session.spent_s(), 1.0))
+
+
+def cache_bytes(given: Batches) -> int:
+    """Return how much of the decoded pictures may be resident: all, where they are mapped."""
+    pixels = given.pixels
+    return int(pixels.nbytes) if isinstance(pixels, np.memmap) else 0
 
 
 def batches(decoded: Decoded, part: Split, batch: int, recipe: Recipe) -> Batches:

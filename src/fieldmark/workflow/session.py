@@ -22,6 +22,7 @@ from fieldmark.workflow import continuing
 from fieldmark.workflow.choosing import Choice
 from fieldmark.workflow.continuing import Again, Held, Unfinished
 from fieldmark.workflow.parts import check_parts
+from fieldmark.workflow.promise import Promise
 
 FEATURE_SHARE: Final = 0.25
 """Of the cache's limit that features may take; they are small, and soon made again."""
@@ -55,11 +56,21 @@ class Session:
     """What the data was once it had its parts: :func:`fieldmark.workflow.continuing.data_of`."""
     held: Held | None = None
     """The folder, while this process has it and the run is not finished."""
+    n_test: int = 0
+    """Pictures of the test part."""
+    promises: list[Promise] = field(default_factory=list)
+    """What was said of time and memory, and when."""
+    kept: list[Checkpoints] = field(default_factory=list)
+    """Where trainings of this run keep their state."""
+    trained_s: float = 0.0
+    """Seconds from the start to the end of the last training."""
 
     def listen(self, event: Event) -> None:
         """Pass an event on; all but progress are kept for the run's log."""
         if not isinstance(event, Progress):
             self.log.append(event)
+        if isinstance(event, events.Stopped):
+            self.trained_s = self.spent_s()
         self.listener(event)
 
     def progress(self, stage: str, done: int, total: int) -> None:
@@ -121,7 +132,8 @@ class Session:
         if self.held is None:
             return None
         folder = self.held.folder.path / continuing.FOLDER
-        return Checkpoints(folder, what, every_s=self.settings.run.checkpoint_s)
+        self.kept.append(Checkpoints(folder, what, every_s=self.settings.run.checkpoint_s))
+        return self.kept[-1]
 
     def planned(self, choice: Choice, recipe: Recipe | HeadRecipe) -> None:
         """Say what is about to be trained, and how."""

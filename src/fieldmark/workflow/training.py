@@ -320,6 +320,7 @@ def _prepared(
     found = prepared(dataset.manifest, settings, threads=threads, listen=session.listen)
     manifest, session.looks = found.manifest, found.looks
     session.data = data_of(manifest)
+    session.n_test = len(manifest.part("test"))
     for note in dict.fromkeys((*dataset.notes, *found.notes)):
         session.listen(Noted(code=note.code, text=note.text))
     choice = choose(

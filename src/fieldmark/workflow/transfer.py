@@ -28,7 +28,7 @@ from fieldmark.training.features import Features
 from fieldmark.training.fitted import N_PROOF, N_SHOWN, Fitted
 from fieldmark.training.head import Head, HeadSettings, Rows, solve
 from fieldmark.training.recipe import COPIES, HeadRecipe, resolve_head
-from fieldmark.workflow import backbone, more_data
+from fieldmark.workflow import backbone, more_data, promising
 from fieldmark.workflow.choosing import Choice, Known, choose, decide, scratch_name
 from fieldmark.workflow.deciding import Evidence
 from fieldmark.workflow.fine_tuning import fine_tuned
@@ -41,6 +41,10 @@ COPIES_S: Final = 120
 """Seconds of a time budget that must be left before copies are tried."""
 GOOD: Final = 0.9
 """Cross-validated accuracy above which warped copies are not tried by themselves."""
+WARM_UP: Final = 16
+"""Pictures before the backbone's time counts: the engine gets going."""
+TIMED_S: Final = 1.5
+"""Seconds of it that say how long the rest takes."""
 MAX_COPIED: Final = 8_000
 """Training pictures up to which they are: five times as many rows take minutes beyond."""
 
@@ -202,13 +206,62 @@ def _extracted(
         if each.label in recipe.copies
     }
 
+    timed = _Timed(session, start, manifest, recipe)
+
     def said(done: int, total: int) -> None:
         session.progress("features", done, total)
+        timed(done, total)
 
     found = start.extracted(manifest, copies=copies, seed=recipe.seed, progress=said)
     if found.problem:
         session.listen(Noted(code="cache-not-kept", text=found.problem))
     return found
+
+
+class _Timed:
+    """Promises how long it all takes, once enough pictures have been looked at; final."""
+
+    def __init__(
+        self, session: Session, start: backbone.Start, manifest: Manifest, recipe: HeadRecipe
+    ) -> None:
+        self._given = (session, start, manifest, recipe)
+        self._began: tuple[float, int] | None = None
+        self._done = False
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._done:
+            return
+        now = time.monotonic()
+        if self._began is None and done > WARM_UP:
+            self._began = (now, done)
+        if self._began is None:
+            return
+        seconds, n = now - self._began[0], done - self._began[1]
+        if (n and seconds > TIMED_S) or (done == total and n):
+            self._done = True
+            self._say(total, done, seconds / n)
+
+    def _say(self, total: int, done: int, picture_s: float) -> None:
+        session, start, manifest, recipe = self._given
+        train = manifest.part("train")
+        n_copies = sum(recipe.copies.get(each.label, 0) for each in train)
+        view_s = picture_s / (1 + n_copies / len(train))
+        if total <= session.n_test:  # pictures of the test part are only read here
+            view_s = picture_s + promising.view_seconds(start.runtime)
+        open_still = session.settings.head.copies == "auto" and len(train) <= MAX_COPIED
+        promising.of_features(
+            session,
+            promising.HeadWork(
+                plan=start.choice.plan,
+                n_left=total - done,
+                picture_s=picture_s,
+                view_s=view_s,
+                n_rows=len(train) + n_copies,
+                n_outputs=len(manifest.classes) * recipe.folds,
+                n_widths=1 if n_copies or start.settled else max(len(_widths(start.choice)), 1),
+                n_copied=COPIES * len(train) if open_still and not n_copies else 0,
+            ),
+        )
 
 
 def _solved(
