@@ -231,7 +231,8 @@ def test_training_prints_nothing_but_its_own_lines(both: tuple[Spawned, Spawned]
     """No library's notes about processors, devices or deprecations."""
     ours = re.compile(
         r"Run shapes-1|[\d,]+ pictures in|[\d,]+ of [\d,]+ files left out|Network layers|"
-        r"learning rate|About \d+ [^.]* in all|epoch=\d+ loss=|Stopped on request|Ctrl-C: this epoch|"
+        r"learning rate|About \d+ [^.]* in all|epoch=\d+ loss=|Stopped on request|"
+        r"Ctrl-C: this epoch|"
         r"Now measured once|fieldmark: stopped by Ctrl-C|Nothing is accepted|With \d+ % conf|$"
     )
     for each in both:

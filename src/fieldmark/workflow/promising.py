@@ -20,6 +20,7 @@ from fieldmark.training import footprint
 from fieldmark.training.events import Noted, Stopped
 from fieldmark.training.fitted import N_PROOF, Pace
 from fieldmark.workflow import memory
+from fieldmark.workflow.batching import RAM
 from fieldmark.workflow.promise import Actual, Promise, compared, missed
 from fieldmark.workflow.session import Session
 
@@ -141,7 +142,7 @@ def say(session: Session, promise: Promise) -> None:
     session.promises.append(promise)
     session.listen(promise.event())
     limit = memory.limit(session.settings.run.ram)
-    needed = promise.memory_mb * 10**6 - promise.pictures
+    needed = promise.memory - promise.pictures  # those the system can take back
     if limit is None or needed <= limit.n_bytes:
         return
     text = f"{needed / 1e9:.1f} GB of memory may be needed, and {limit.what} leaves "
@@ -150,7 +151,7 @@ def say(session: Session, promise: Promise) -> None:
         raise OutOfMemory(
             text,
             code="out-of-memory",
-            where="[run] ram",
+            where=RAM,
             why="Measured on the first steps, before the training proper.",
             hint="a larger --ram, a smaller --batch or --size, or a smaller network",
         )
