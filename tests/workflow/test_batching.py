@@ -17,9 +17,10 @@ from fieldmark.errors import OutOfMemory
 from fieldmark.training import footprint, loop
 from fieldmark.training.events import Event, Noted, Promised
 from fieldmark.training.fitted import Start
-from fieldmark.workflow import memory
-from fieldmark.workflow.batching import Batching, Given
+from fieldmark.workflow import memory, promising
+from fieldmark.workflow.batching import RAM, Batching, Given
 from fieldmark.workflow.memory import Limit
+from fieldmark.workflow.promise import Promise
 from fieldmark.workflow.session import Session
 from tests.pictures import write_shapes
 from tests.training.problems import Ear, Stop, recipe, shapes, tiny
@@ -115,6 +116,41 @@ def test_memory_runs_out_twice_and_the_batch_that_would_fit_is_named(
     with pytest.raises(OutOfMemory, match="x") as caught:
         later.after(OutOfMemory("x", code="out-of-memory"), half)
     assert caught.value.hint.startswith("--batch 8")
+
+
+def test_a_training_that_is_too_large_as_a_whole_is_not_begun_again() -> None:
+    heard = Heard()
+    error = OutOfMemory("x", code="out-of-memory", where=RAM)
+    with pytest.raises(OutOfMemory, match="x"):
+        Batching(session(heard), tiny(), "scratch").after(error, given())
+    assert not heard
+
+
+@pytest.mark.parametrize("ram", ["1.5GB", "0.9GB"])
+def test_a_promise_beyond_the_memory_that_may_be_taken_ends_it(
+    ram: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Heard()
+    given = session(heard, ram=ram)
+    room(monkeypatch, int(float(ram[:3]) * 1000) * MB, f"--ram {ram}")
+    made = Promise(at_s=1, training_s=1, finish_s=1, memory=10**9, rests_on="10 steps")
+    if ram == "1.5GB":
+        promising.say(given, made)
+    else:
+        with pytest.raises(OutOfMemory, match="may be needed") as caught:
+            promising.say(given, made)
+        assert caught.value.where == RAM
+    assert given.promises == [made]
+
+
+def test_free_memory_that_is_short_is_said_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard = Heard()
+    monkeypatch.setattr(memory, "limit", lambda asked: Limit(10**8, "the free memory", hard=False))
+    made = Promise(at_s=1, training_s=1, finish_s=1, memory=10**9, rests_on="10 steps")
+    promising.say(session(heard), made)
+    assert "the free memory leaves 0.1 GB" in heard.notes()["memory-short"]
 
 
 def test_an_epoch_of_counted_steps_stays_as_long() -> None:

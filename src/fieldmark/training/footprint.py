@@ -18,7 +18,7 @@ _STEP: Final = 1.6
 _ANSWER: Final = 1.3
 _WEIGHTS: Final = 12
 """Copies of the weights while training: gradients, moments, averages, the best, a checkpoint."""
-_GRAPH: Final = 80 * MB
+_GRAPH: Final = 150 * MB
 """Of a traced step."""
 _ENGINES: Final = 130 * MB
 """Of the engine that proves and measures, and of drawing the pages."""

@@ -22,6 +22,8 @@ from fieldmark.training.recipe import Recipe
 from fieldmark.workflow import continuing, memory
 from fieldmark.workflow.session import Session
 
+RAM: Final = "[run] ram"
+"""Where an error says that more memory is wanted than may be taken; a step had enough."""
 LEAST: Final = 4
 """The smallest batch that is taken unasked: with fewer pictures a step says little."""
 LEAST_JUDGED: Final = 16
@@ -111,9 +113,12 @@ class Batching:
         Raises
         ------
         OutOfMemory
-            Code ``out-of-memory``: it was done before, or one picture is too many.
+            Code ``out-of-memory``: it was done before, one picture is too many, or no step failed:
+            the training as a whole would take more than ``--ram``.
         """
         batch, judged = given.recipe.batch, given.valid.batch_size
+        if error.where == RAM:
+            raise error
         if self.halved or batch < 2:
             limit = memory.limit(self._session.settings.run.ram)
             room = limit.n_bytes - memory.resident() if limit else 0
@@ -140,7 +145,7 @@ class Batching:
         return OutOfMemory(
             f"A training with {batch} pictures a step does not fit into {limit.what}.",
             code="out-of-memory",
-            where="[run] ram",
+            where=RAM,
             why=f"About {(self._needed(batch, LEAST_JUDGED) + memory.resident()) / 1e9:.1f} GB are "
             "needed, the training framework and the report included.",
             hint=f"--batch {fits}" if fits else f"--ram {-(-least // 10**8) / 10:.1f}GB, or more",

@@ -20,6 +20,7 @@ from fieldmark.training import footprint
 from fieldmark.training.events import Noted, Stopped
 from fieldmark.training.fitted import N_PROOF, Pace
 from fieldmark.workflow import memory
+from fieldmark.workflow.batching import RAM
 from fieldmark.workflow.promise import Actual, Promise, compared, missed
 from fieldmark.workflow.session import Session
 
@@ -37,8 +38,10 @@ _CURVE: Final = 0.06
 """Of that time, to say whether more pictures would help."""
 _ROWS: Final = 5
 """Copies of the features while a head is solved on them."""
-_HARD: Final = 6.0
-"""What a pass takes, as a multiple of its products."""
+_HARD_ROWS: Final = 2.7
+"""What a pass takes, as a multiple of the two products that grow with the rows."""
+_HARD_FIXED: Final = 6.5
+"""And of the one that does not."""
 _SHOWN: Final = 8
 """Pictures at a time, as the features are extracted."""
 
@@ -141,7 +144,7 @@ def say(session: Session, promise: Promise) -> None:
     session.promises.append(promise)
     session.listen(promise.event())
     limit = memory.limit(session.settings.run.ram)
-    needed = promise.memory_mb * 10**6 - promise.pictures
+    needed = promise.memory - promise.pictures  # those the system can take back
     if limit is None or needed <= limit.n_bytes:
         return
     text = f"{needed / 1e9:.1f} GB of memory may be needed, and {limit.what} leaves "
@@ -150,7 +153,7 @@ def say(session: Session, promise: Promise) -> None:
         raise OutOfMemory(
             text,
             code="out-of-memory",
-            where="[run] ram",
+            where=RAM,
             why="Measured on the first steps, before the training proper.",
             hint="a larger --ram, a smaller --batch or --size, or a smaller network",
         )
@@ -201,4 +204,4 @@ def _pass_s(n: int, width: int, n_outputs: int) -> tuple[float, float]:
         turned @ weights
         of_rows.append(half - began)
         fixed.append(time.perf_counter() - half)
-    return _HARD * sorted(of_rows)[2] / n, _HARD * sorted(fixed)[2]
+    return _HARD_ROWS * sorted(of_rows)[2] / n, _HARD_FIXED * sorted(fixed)[2]
