@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fieldmark.errors import OutOfMemory, UsageError, out_of_memory
-from fieldmark.training import ending, loop
+from fieldmark.training import loop, stopping
 from fieldmark.training.fitted import Fitted, Pace, Start
 from fieldmark.training.pace import MEASURED_STEPS, Pacing
 from fieldmark.training.recipe import Recipe
@@ -82,7 +82,7 @@ def test_other_errors_are_not_taken_for_it(error: Exception) -> None:
 
 
 def test_one_picture_that_is_too_many_gets_no_smaller_batch() -> None:
-    assert "--batch" not in ending.out_of_memory(1, "").hint
+    assert "--batch" not in stopping.out_of_memory(1, "").hint
 
 
 def test_what_is_left_is_steps_and_validations() -> None:

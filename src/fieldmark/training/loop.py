@@ -23,7 +23,7 @@ from fieldmark.errors import out_of_memory
 from fieldmark.networks import keras_model, weights
 from fieldmark.networks.volumes import Plan
 from fieldmark.networks.weights import Weights
-from fieldmark.training import backend, ending, norms, probe, resuming, schedule
+from fieldmark.training import backend, norms, probe, resuming, schedule, stopping
 from fieldmark.training.averaging import EVERY, WeightAverage
 from fieldmark.training.checkpoint import State
 from fieldmark.training.events import EpochDone, Listener, Noted, Progress, Stopped
@@ -94,7 +94,7 @@ def fit(
             raise
         said = str(error)
     # Raised out here: what the first error holds on to, the network with all it computed, is free.
-    raise ending.out_of_memory(train.batch_size, said)
+    raise stopping.out_of_memory(train.batch_size, said)
 
 
 @dataclass
@@ -361,7 +361,7 @@ class _Loop:
         if epoch == epochs:
             return None
         limit = self.recipe.time_s
-        found = ending.early(
+        found = stopping.early(
             epoch,
             requested=self.stop.requested,
             waited=epoch - self.best_epoch,
@@ -375,7 +375,7 @@ class _Loop:
 
     def _diverged(self, epoch: int) -> Stopped:
         best = self.best_epoch if self.best else 0
-        text = ending.diverged(epoch, self.step, self.recipe.lr or 0.0, best)
+        text = stopping.diverged(epoch, self.step, self.recipe.lr or 0.0, best)
         return self._stopped("diverged", text)
 
     def _finish(self, stopped: Stopped) -> Fitted:
