@@ -40,6 +40,8 @@ class Pace:
     judgements_left: int
     picture_s: float
     """Seconds of an answer to one picture."""
+    n_sizes: int = 1
+    """Sizes of pictures in the steps that are left: each has a graph of its own to build."""
 
     @property
     def left_s(self) -> float:

@@ -85,6 +85,7 @@ class Pacing:
                 judge_s=picture_s * len(valid.rows),
                 judgements_left=left[1],
                 picture_s=picture_s,
+                n_sizes=len(set(sizes)) or 1,
             )
         )
 

@@ -25,11 +25,13 @@ from fieldmark.workflow.promise import Actual, Promise, compared, missed
 from fieldmark.workflow.session import Session
 
 NAME: Final = "promise.json"
-_YARD_S: Final = 0.018
-"""What :func:`slowness` takes on the computer that the next two were measured on."""
-_FINISH_S: Final = 2.2
+_YARD_S: Final = 0.0026
+"""What :func:`slowness` takes on the computer, idle, that the next three were measured on."""
+_GRAPH_S: Final = 0.3
+"""To build the graph of a training step for one size of pictures, and to settle its averages."""
+_FINISH_S: Final = 1.4
 """Export, proof, engines, thresholds and pages, without the pictures."""
-_MORE_HEAD_S: Final = 2.5
+_MORE_HEAD_S: Final = 1.0
 """More of that, behind a solved head: its features are compared with one another."""
 _PASSES: Final = 100
 """Over the training part until a head is solved, for each number of features: 85 to 125 were
@@ -48,13 +50,11 @@ _SHOWN: Final = 8
 
 def slowness() -> float:
     """Return how many times as long as usual a fixed piece of work takes here and now."""
-    rows = np.ones((200, 400), np.float32)
     taken = []
     for _ in range(9):
         began = time.perf_counter()
         text = json.dumps({str(at): [at, str(at)] for at in range(4000)})
         json.loads(text)
-        rows @ rows.T
         taken.append(time.perf_counter() - began)
     return sorted(taken)[4] / _YARD_S
 
@@ -81,12 +81,13 @@ def of_steps(session: Session, plan: Plan, n_valid: int, pictures: int, pace: Pa
     n_after = n_valid + session.n_test + N_PROOF
     steps = f"{pace.n_measured} steps" if pace.n_measured else "the range test"
     weights = 4 * footprint.weight_bytes(plan)
+    slow = slowness()
     say(
         session,
         Promise(
             at_s=session.spent_s(),
-            training_s=pace.left_s,
-            finish_s=_FINISH_S * slowness() + n_after * pace.picture_s,
+            training_s=pace.left_s + _GRAPH_S * slow * pace.n_sizes,
+            finish_s=_FINISH_S * slow + n_after * pace.picture_s,
             memory=memory.peak() + weights + pictures + footprint.finish_bytes(plan),
             pictures=pictures,
             rests_on=f"{steps} of {1000 * pace.step_s:.3g} ms and a batch of validation pictures",
