@@ -257,4 +257,4 @@ def test_answers_that_do_not_fit_on_the_disk_are_an_error(data: Path, twin: Path
             check=False,
         )
     assert done.returncode == 3
-    assert done.stderr.startswith("fieldmark: No space left on device. [disk-full]")
+    assert done.stderr.startswith("fieldmark: No space left on device: stdout. [disk-full]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,9 +13,8 @@ import typer
 
 from fieldmark.cli.options import JsonLines, Precision, Quiet, RunsFolder
 from fieldmark.cli.progress import TrainingScreen
-from fieldmark.cli.screen import Screen, screen, shown
+from fieldmark.cli.screen import Screen, json_line, screen, shown
 from fieldmark.data import table
-from fieldmark.data.split_file import check_new
 from fieldmark.errors import DataError, UsageError
 
 _KINDS: Final = ("labelled", "unsure", "unknown", "not read")
@@ -75,6 +73,8 @@ def predict(
             hint="table, jsonl or csv",
         )
     if file:
+        from fieldmark.data.split_file import check_new
+
         check_new(Path(file), force=force, why="Nothing is overwritten unasked.")
     out = screen().settle(as_json=json_ if file else style != "table", quiet=quiet)
     out.stream = not file
@@ -271,7 +271,7 @@ def _json_lines(top: int, timed: bool) -> Line:
         said = answer.to_dict() if isinstance(answer, Unread) else answer.to_dict(top)
         if not timed:
             said.pop("ms", None)
-        return json.dumps(said, ensure_ascii=False)
+        return json_line(said)
 
     return line
 

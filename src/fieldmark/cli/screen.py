@@ -122,8 +122,8 @@ class Screen:
             self.results(broken(line, self.width, hang=hang))
 
     def json(self, value: Any) -> None:
-        """Print one JSON value on one line of stdout; what a terminal obeys comes as escapes."""
-        self.result(_UNSEEN.sub(_escaped, json.dumps(value, ensure_ascii=False)))
+        """Print one JSON value on one line of stdout."""
+        self.result(json_line(value))
 
     def say(self, text: str) -> None:
         """Print a message to stderr, unless quiet."""
@@ -147,6 +147,17 @@ class Screen:
 def screen() -> Screen:
     """Return the screen of the running command."""
     return Screen.current()
+
+
+def json_line(value: Any) -> str:
+    r"""Return a value as JSON on one line; what a terminal obeys comes as escapes.
+
+    Examples
+    --------
+    >>> print(json_line({"file": "a\u2028.jpg"}))
+    {"file": "a\u2028.jpg"}
+    """
+    return _UNSEEN.sub(_escaped, json.dumps(value, ensure_ascii=False))
 
 
 def error_lines(error: FieldmarkError) -> list[str]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fieldmark.atomic import write_whole
-from fieldmark.data.pool import map_ordered
+from fieldmark.pool import map_ordered
 from fieldmark.data.split_file import check_new
 from fieldmark.errors import DataError, Terminated, UnreadableExample, UsageError
 from fieldmark.inference.files import read_file
