@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from fieldmark.atomic import write_whole
-from fieldmark.pool import map_ordered
 from fieldmark.data.split_file import check_new
 from fieldmark.errors import DataError, Terminated, UnreadableExample, UsageError
 from fieldmark.inference.files import read_file
 from fieldmark.inference.predictor import Prediction, Predictor, Unread
+from fieldmark.pool import map_ordered
 from fieldmark.training.events import Listener, Noted, Progress, silent
 from fieldmark.workflow.environment import differences, fingerprint
 from fieldmark.workflow.finding import pictures
