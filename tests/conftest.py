@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# A shell's `&` and nohup start programs with signals ignored, and what is ignored stays so: here
+# signals are what is tested.
+for _name, _usual in (("SIGINT", signal.default_int_handler), ("SIGTERM", 0), ("SIGHUP", 0)):
+    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) == signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), _usual or signal.SIG_DFL)
+
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the command line does
