@@ -176,7 +176,8 @@ def refusal(
     if path is not None:
         what = f"{path.name or path} could not be written: {reason}."
     else:
-        what = f"{reason}: {os.fsdecode(error.filename)}." if error.filename else f"{reason}."
+        name = error.filename  # of some calls a number
+        what = f"{reason}: {os.fsdecode(name)}." if isinstance(name, str | bytes) else f"{reason}."
     said = StorageError(
         what.replace("\n", "\\n"),  # a name must not look like a second line of the message
         code=code,

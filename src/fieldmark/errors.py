@@ -24,6 +24,7 @@ explained in ``docs/errors.md``.
 
 from __future__ import annotations
 
+import errno
 from functools import partial
 from typing import Any, ClassVar, Final
 
@@ -187,7 +188,7 @@ def out_of_memory(error: BaseException | None) -> bool:
     """
     if error is None or isinstance(error, FieldmarkError):
         return False  # ours say for themselves what is to be done
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
     words = str(error).lower()
     said = any(each in words for each in _NO_MEMORY)

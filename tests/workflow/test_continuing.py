@@ -181,9 +181,14 @@ def test_a_run_of_another_name_is_not_looked_at(out: Path, first: Held) -> None:
     assert started(asked(out, name="pets-1")).folder.name == "pets-1-1"
 
 
+LISTS = (
+    b'{"format": 1, "created": "", "command": "", "settings": [], "data": [], "environment": []}'
+)
+
+
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 2}', b"[" * 100_000, b"\xff\xfe"],
+    [b"", b"{", b"[]", b'{"format": 1}', b'{"format": 2}', b"[" * 100_000, b"\xff\xfe", LISTS],
 )
 def test_a_damaged_record_is_no_run_to_continue(out: Path, first: Held, content: bytes) -> None:
     (first.folder.path / continuing.RECORD).write_bytes(content)
@@ -202,9 +207,9 @@ def test_settings_of_another_version_are_no_run_to_continue(out: Path, first: He
 
 def test_what_was_half_written_is_swept_up(out: Path, first: Held) -> None:
     half = [
-        first.folder.path / ".fieldmark-00.part",
+        first.folder.path / f".fieldmark-{16 * '0'}.part",
         first.folder.path / ".measured.fieldmark",
-        first.folder.path / "checkpoint" / ".fieldmark-11.part",
+        first.folder.path / "checkpoint" / f".fieldmark-{16 * '1'}.part",
     ]
     for path in half:
         path.write_bytes(b"half")
@@ -345,3 +350,39 @@ def test_of_twenty_racing_starts_no_two_share_a_folder(out: Path, begun: bool) -
         assert (each.folder.path / continuing.RECORD).is_file()
         each.lock.release()
     assert list(out.glob(".*")) == []
+
+
+# --- what another process, or a person, does in the meantime
+
+
+def test_a_run_that_was_finished_in_the_meantime_is_not_trained_again(out: Path) -> None:
+    """Its record was read while another process held it; the lock is tried for later."""
+    held = started(asked(out))
+    wanted = unfinished(held.folder.name, out)
+    held.folder.bundle.write_bytes(b"model")
+    held.finished()
+    with pytest.raises(UsageError, match="Another process is training"):
+        begin(asked(out, wanted=wanted), PICTURES, lambda event: None)
+    assert held.folder.bundle.read_bytes() == b"model"
+    assert not (held.folder.path / continuing.FOLDER).exists()
+
+
+def test_what_a_person_put_there_stays_and_keeps_nothing_from_going_on(
+    out: Path, first: Held
+) -> None:
+    theirs = first.folder.path / ".notes.part"
+    theirs.write_text("mine", encoding="utf-8")
+    (first.folder.path / ".measured.fieldmark").mkdir()
+    again = started(asked(out))
+    assert again.folder == first.folder
+    assert theirs.read_text(encoding="utf-8") == "mine"
+
+
+def test_pictures_that_were_moved_are_read_where_they_are_now(out: Path, tmp_path: Path) -> None:
+    data = asked(out)
+    first = killed(replace(data, settings=data.settings.changed("data", {"folder": "/gone/pets"})))
+    moved = tmp_path / "moved" / "pets"
+    moved.mkdir(parents=True)
+    kept = unfinished(str(moved), out)
+    assert kept.folder == first.folder
+    assert kept.settings.data.folder == str(moved)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+
+import pytest
 
 from fieldmark.workflow.lock import Lock
 
@@ -39,10 +43,20 @@ def test_a_killed_process_holds_nothing(tmp_path: Path) -> None:
     again.release()
 
 
-def test_where_no_lock_can_be_made_nobody_is_kept_out(tmp_path: Path) -> None:
-    lock = Lock(tmp_path / "nowhere" / "lock")
+def test_where_no_lock_can_be_made_nobody_is_kept_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refuse)
+    lock = Lock(tmp_path / "lock")
     assert lock.take()
     lock.release()
+
+
+def test_in_a_folder_that_is_gone_nobody_holds_anything(tmp_path: Path) -> None:
+    assert not Lock(tmp_path / "nowhere" / "lock").take()
 
 
 def test_it_may_be_let_go_of_twice(tmp_path: Path) -> None:

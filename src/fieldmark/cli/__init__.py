@@ -40,7 +40,7 @@ from fieldmark.cli import (
 from fieldmark.cli.screen import Screen, error_lines, screen
 from fieldmark.cli.screen import shown as readable
 from fieldmark.ending import drop
-from fieldmark.errors import FieldmarkError
+from fieldmark.errors import FieldmarkError, OutOfMemory, out_of_memory
 from fieldmark.version import __version__
 
 VERBS: Final[dict[str, Callable[..., Any]]] = {
@@ -164,7 +164,13 @@ def _globals_first(arguments: Sequence[str]) -> list[str]:
 def _failed(shown: Screen, error: BaseException, arguments: Sequence[str]) -> int:
     """Say what went wrong; return the exit status."""
     status, shown.stream = 1, False
-    if isinstance(error, OSError) and not isinstance(error, FieldmarkError | BrokenPipeError):
+    if out_of_memory(error):
+        error = OutOfMemory(
+            f"There is no memory left: {error}.",
+            code="out-of-memory",
+            hint="end other programs, or a smaller --size or --batch",
+        )
+    elif isinstance(error, OSError) and not isinstance(error, FieldmarkError | BrokenPipeError):
         error = refusal(error)  # not of a file of ours: the results' own way, or a file to read
     match error:
         case FieldmarkError():

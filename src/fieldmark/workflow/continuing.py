@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from fieldmark import runs
-from fieldmark.atomic import storing
 from fieldmark.config import Settings, from_tables
 from fieldmark.data.manifest import SPLITS, Manifest
 from fieldmark.errors import FieldmarkError, UsageError
@@ -37,6 +37,8 @@ FORMAT: Final = 1
 
 _ELSEWHERE: Final = {("run", "out")}
 """Settings that say where a run lies; it lies where it was found."""
+_CUT_SHORT: Final = re.compile(r"\.fieldmark-[0-9a-f]{16}\.part|\.measured\.fieldmark")
+"""Files of a write or a measuring that was cut short."""
 _MOVED: Final = _ELSEWHERE | {("data", "folder")}
 """The folder of the pictures may have been moved: its files are compared."""
 _LATER: Final = _MOVED | {("train", "epochs"), ("train", "time"), ("run", "ram")}
@@ -117,9 +119,10 @@ class Held:
         (self.folder.path / TURNS).touch()
 
     def finished(self) -> None:
-        """Take away what only an unfinished run needs."""
+        """Take away what only an unfinished run needs, and let go of it only then."""
+        _ended(self.folder)
         self.lock.release()
-        shutil.rmtree(self.folder.path / FOLDER, ignore_errors=True)
+        _ended(self.folder)  # Windows removes no file that is open
 
 
 def begin(asked: Asked, manifest: Manifest, listen: Listener) -> Held:
@@ -190,7 +193,7 @@ def unfinished(thing: str, out: Path) -> Unfinished:
     else:
         found = [] if thing else every
     if found:
-        return found[0]
+        return _moved(found[0], thing)
     known = [kept.folder.name for kept in every[:5]]
     raise UsageError(
         f"There is no unfinished run {thing!r}." if thing else "There is no unfinished run.",
@@ -199,6 +202,16 @@ def unfinished(thing: str, out: Path) -> Unfinished:
         why="A run goes on from its checkpoint folder, which it has until it is finished.",
         hint=f"one of: {', '.join(known)}" if known else "fieldmark train FOLDER begins one",
     )
+
+
+def _moved(kept: Unfinished, thing: str) -> Unfinished:
+    """Let a run read its pictures where they are now: in the folder that it was named by."""
+    folder = Path(thing).absolute()
+    if not thing or not folder.is_dir():
+        return kept
+    settings = dict(kept.record.settings)
+    settings["data"] = settings["data"] | {"folder": str(folder)}
+    return Unfinished(kept.folder, dataclasses.replace(kept.record, settings=settings))
 
 
 def repeating(run: RunFolder) -> bool:
@@ -213,8 +226,15 @@ def _candidates(out: Path, name: str) -> list[Unfinished]:
         if kept := _read(run):
             found.append(kept)
         elif run.finished:  # killed between its last two steps
-            shutil.rmtree(run.path / FOLDER, ignore_errors=True)
+            _ended(run)
     return found
+
+
+def _ended(run: RunFolder) -> None:
+    """Take away what an unfinished run has, first of all what says that it is one."""
+    with contextlib.suppress(OSError):
+        (run.path / RECORD).unlink(missing_ok=True)
+    shutil.rmtree(run.path / FOLDER, ignore_errors=True)
 
 
 def _continued(kept: Unfinished, record: Record, *, anyway: bool) -> Held:
@@ -254,11 +274,18 @@ def _taken(kept: Unfinished) -> Held | None:
     lock = Lock(kept.folder.path / FOLDER / "lock")
     if not lock.take():
         return None
-    for path in kept.folder.path.rglob(".*"):  # of a write or a measuring that was cut short
-        if path.suffix in (".part", ".fieldmark"):
-            with storing(path):
-                path.unlink(missing_ok=True)
-    runs.name_latest(kept.folder)
+    try:
+        if _read(kept.folder) is None:  # whoever held it has finished it in the meantime
+            lock.release()
+            return None
+        for path in kept.folder.path.rglob(".*"):
+            if _CUT_SHORT.fullmatch(path.name):
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+        runs.name_latest(kept.folder)
+    except BaseException:
+        lock.release()
+        raise
     what = "further trainings not finished" if kept.folder.finished else "not finished"
     note = f"Begun at {kept.record.created} and {what}: continued."
     return Held(kept.folder, kept.record, lock, note)
@@ -305,7 +332,9 @@ def _read(run: RunFolder) -> Unfinished | None:
     """Read what a run is; None: it is finished, or nothing that could go on."""
     if run.finished and not repeating(run):
         return None
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+    with contextlib.suppress(
+        OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError
+    ):
         facts = json.loads((run.path / RECORD).read_bytes())
         if facts.pop("format") == FORMAT:
             kept = Unfinished(run, Record(**facts))

@@ -29,9 +29,14 @@ class Lock:
         self._file: int | None = None
 
     def take(self) -> bool:
-        """Whether the lock could be taken; where it cannot even be made, nobody else holds it."""
+        """Whether the lock could be taken; where it cannot even be made, nobody else holds it.
+
+        In a folder that is gone nothing can be held: whoever had it is done with it.
+        """
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:
+            return False
         except OSError:
             return True
         try:

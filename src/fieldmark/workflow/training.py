@@ -203,7 +203,7 @@ def resume(
     FieldmarkError
         As :func:`train`.
     """
-    _check_places(settings.run)
+    _check_places(dataclasses.replace(settings.run, out=str(kept.folder.path.parent)))
     session, manifest, choice = _begun(settings.data.folder, net, settings, listen)
     session.command, session.wanted, session.anyway = kept.record.command, kept, anyway
     return _trained(session, manifest, choice)
@@ -293,7 +293,8 @@ def _check_places(run: RunSettings) -> None:
 def _trained(session: Session, manifest: Manifest, choice: Choice) -> Run:
     n_bytes = _OF_A_WEIGHT + (_OF_A_TRAINED_ONE if choice.plan.backbone is None else 0)
     needed = LEAST_BYTES + n_bytes * layer_table(choice.plan).n_weights
-    check_room(Path(session.settings.run.out), needed)
+    wanted = session.wanted
+    check_room(wanted.folder.path if wanted else Path(session.settings.run.out), needed)
     if session.settings.split.folds:
         check(manifest, session.settings)
     way = from_scratch if choice.plan.backbone is None else from_backbone
