@@ -217,7 +217,8 @@ def test_files_that_change_all_the_time_never_break_the_sum(folder: Path) -> Non
     finally:
         done.set()
         editor.join()
-    assert data.n_used + data.n_left_out == data.n_found == 3 * N_EACH
+    assert data.n_used + data.n_left_out == data.n_found
+    assert 3 * N_EACH - 2 <= data.n_found <= 3 * N_EACH, "two may have gone before they were listed"
 
 
 def test_a_prediction_reads_each_file_once_and_says_what_is_missing(folder: Path) -> None:

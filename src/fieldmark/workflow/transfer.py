@@ -213,6 +213,7 @@ def _extracted(
         timed(done, total)
 
     found = start.extracted(manifest, copies=copies, seed=recipe.seed, progress=said)
+    timed.settle()
     if found.problem:
         session.listen(Noted(code="cache-not-kept", text=found.problem))
     return found
@@ -229,17 +230,19 @@ class _Timed:
         self._done = False
 
     def __call__(self, done: int, total: int) -> None:
-        if self._done:
+        if self._done or done <= WARM_UP:
             return
         now = time.monotonic()
-        if self._began is None and done > WARM_UP:
-            self._began = (now, done)
-        if self._began is None:
-            return
+        self._began = self._began or (now, done)
         seconds, n = now - self._began[0], done - self._began[1]
         if (n and seconds > TIMED_S) or (done == total and n):
             self._done = True
             self._say(total, done, seconds / n)
+
+    def settle(self) -> None:
+        """Promise where too few pictures were left to be looked at to time them."""
+        if not self._done:
+            self._say(0, 0, 0.0)
 
     def _say(self, total: int, done: int, picture_s: float) -> None:
         session, start, manifest, recipe = self._given
