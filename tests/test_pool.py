@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 
 import pytest
 from hypothesis import given
@@ -107,6 +108,26 @@ def test_a_thread_that_never_returns_is_named_and_not_waited_for(
         next(results)
     assert caught.value.code == "stuck"
     free.set()
+
+
+def test_the_time_that_a_process_was_stopped_is_not_held_against_an_item(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, free = pool.wait, threading.Event()
+
+    def stopped(futures: list[Future[int]], seconds: float) -> object:
+        """As after Ctrl-Z and fg: the time is over, and only now the work goes on."""
+        monkeypatch.setattr(pool, "wait", real)
+        found = real(futures, 0)
+        free.set()
+        return found
+
+    def work(item: int) -> int:
+        free.wait()
+        return item
+
+    monkeypatch.setattr(pool, "wait", stopped)
+    assert list(map_ordered(work, [1, 2], threads=1, ahead=1)) == [1, 2]
 
 
 def test_a_thread_that_never_returns_does_not_keep_the_process_alive() -> None:

@@ -145,7 +145,7 @@ def check_room(path: Path, needed: int = 0, *, hint: str = "") -> None:
     --------
     >>> check_room(Path("runs/next"), 1_000)
     """
-    place = _existing(path)
+    place = existing(path)
     with storing(path, needed=needed, hint=hint):
         if not place.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{place} is no folder")
@@ -191,7 +191,7 @@ def refusal(
 
 def _space(path: Path, needed: int) -> str:
     with suppress(OSError):
-        free = shutil.disk_usage(_existing(path)).free
+        free = shutil.disk_usage(existing(path)).free
         wanted = f", {_size(needed)} are needed" if needed else ""
         return f"{_size(free)} are free there{wanted}."
     return ""
@@ -201,8 +201,14 @@ def _size(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:,.1f} MB" if n_bytes >= 100_000 else f"{n_bytes:,} bytes"
 
 
-def _existing(path: Path) -> Path:
-    """Return the path, or the nearest folder above it that is there."""
+def existing(path: Path) -> Path:
+    """Return the path, or the nearest thing above it that is there; only a folder can hold it.
+
+    Examples
+    --------
+    >>> existing(Path.cwd() / "not" / "there") == Path.cwd()
+    True
+    """
     found = path.absolute()
     while not found.exists() and found != found.parent:
         found = found.parent

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -20,6 +20,8 @@ R = TypeVar("R")
 
 STUCK_S: Final = 600.0
 """For one item; a file of 200 MB takes half of it at a slow line's megabyte a second."""
+_WAITS: Final = 20
+"""It is waited for so many times: of the time that a process is stopped (Ctrl-Z), one counts."""
 
 
 def map_ordered(
@@ -73,21 +75,24 @@ def map_ordered(
 
 
 def _answer(item: T, future: Future[R], named: Callable[[T], str], workers: _Workers) -> R:
-    try:
-        return future.result(STUCK_S)
-    except FieldmarkError:
-        raise
-    except Exception as error:
-        if future.done():
-            error.add_note(f"at {named(item)}")
-            raise
+    for _ in range(_WAITS):
+        if wait([future], STUCK_S / _WAITS).done:
+            break
+    else:
         workers.stuck = True
         raise DataError(
             f"Nothing has come of {named(item)} for {STUCK_S / 60:.0f} minutes.",
             code="stuck",
             why="Most often a disk or a network drive does not answer.",
             hint="see that the file can be opened, then run the same command again",
-        ) from error
+        )
+    try:
+        return future.result()
+    except FieldmarkError:
+        raise
+    except Exception as error:
+        error.add_note(f"at {named(item)}")
+        raise
 
 
 class _Workers:

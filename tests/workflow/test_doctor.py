@@ -153,6 +153,14 @@ def test_a_folder_that_cannot_be_written_stands_in_the_way(
     assert any(each.startswith("cache: ") for each in found.warnings)
 
 
+@pytest.mark.parametrize("below", ["", "deeper/runs"])
+def test_a_file_where_runs_should_go_stands_in_the_way(here: Path, below: str) -> None:
+    (here / "runsfile").touch()
+    found = doctor(here / "runsfile" / below, measure=False)
+    assert not found.ready
+    assert f"cannot be written ({here / 'runsfile'} is no folder)" in named(found, "runs")[0].text
+
+
 def test_a_full_disk_and_little_memory_are_warned_of(
     here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

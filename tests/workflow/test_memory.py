@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fieldmark.workflow import memory
+from fieldmark.workflow import machine, memory
 
 STATUS = "VmPeak: 900 kB\nVmSize:\t 800 kB\nVmHWM:\t 500 kB\nVmRSS:\t 400 kB\nVmData: 300 kB\nx\n"
 
@@ -18,7 +18,8 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable: 5000 kB\n", "ascii")
     monkeypatch.setattr(memory, "_STATUS", tmp_path / "status")
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(memory, "_CGROUP", ((tmp_path / "max", tmp_path / "current"),))
+    monkeypatch.setattr(machine, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(machine, "CGROUPS", tmp_path / "groups")
     monkeypatch.setattr(memory, "_of_the_process", lambda now, status: [])
     return tmp_path
 
@@ -34,16 +35,35 @@ def test_what_was_asked_for_counts_where_it_is_less(system: Path) -> None:
     assert (found.n_bytes, found.what, found.hard) == (10**6, "--ram 1MB", True)
 
 
-def test_a_container_has_a_limit_of_its_own(system: Path) -> None:
-    (system / "max").write_text("300000\n", "ascii")
-    (system / "current").write_text("100000\n", "ascii")
+@pytest.mark.parametrize("group", [".", "box", "box/inner"])
+def test_a_container_has_a_limit_of_its_own(system: Path, group: str) -> None:
+    said = {
+        "proc/self/cgroup": "0::/box/inner\n",
+        f"groups/{group}/memory.max": "300000\n",
+        f"groups/{group}/memory.current": "100000\n",
+    }
+    for name, text in said.items():
+        (system / name).parent.mkdir(parents=True, exist_ok=True)
+        (system / name).write_text(text, "ascii")
     found = memory.limit("")
     assert found is not None
     assert (found.n_bytes, found.hard) == (400 * 1024 + 200_000, True)
-    (system / "max").write_text("max\n", "ascii")
+    (system / f"groups/{group}/memory.max").write_text("max\n", "ascii")
     found = memory.limit("")
     assert found is not None
     assert not found.hard
+
+
+def test_a_number_that_stands_for_no_limit_is_none(system: Path) -> None:
+    for name, text in {
+        "proc/self/cgroup": "4:memory:/\n",
+        "groups/memory/memory.limit_in_bytes": "9223372036854771712\n",
+        "groups/memory/memory.usage_in_bytes": "100000\n",
+    }.items():
+        (system / name).parent.mkdir(parents=True, exist_ok=True)
+        (system / name).write_text(text, "ascii")
+    (system / "meminfo").unlink()
+    assert memory.limit("") is None
 
 
 def test_without_any_word_of_the_system_nothing_is_known(system: Path) -> None:

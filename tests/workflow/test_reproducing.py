@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -17,7 +18,7 @@ import fieldmark as fm
 from fieldmark import bundle as bundles
 from fieldmark.training import loop
 from fieldmark.training.events import Event, RepeatsPlanned, Stopped
-from fieldmark.workflow import reproducing
+from fieldmark.workflow import machine, provenance, reproducing
 from fieldmark.workflow.reproducing import Reproduction
 from tests.pictures import png, write_shapes
 from tests.workflow.conftest import Finished, hashes, settings
@@ -386,6 +387,85 @@ def test_a_path_in_a_file_from_elsewhere_is_not_followed(
     with pytest.raises(fm.UsageError, match=r"The list .secret.csv.") as caught:
         fm.reproduce(rewritten(alone, recipe=recipe), finished.data)
     assert caught.value.code == "list-missing"
+
+
+def said(path: Path, setting: str, value: Any) -> Path:
+    """Let the settings in a model file say something else, as a stranger could."""
+    recipe = bundles.read(path).recipe
+    line = f"{setting} = {json.dumps(value)}"
+    changed = re.sub(rf"^{setting} = .*$", lambda _: line, recipe, count=1, flags=re.MULTILINE)
+    assert line in changed
+    return rewritten(path, recipe=changed)
+
+
+ENDLESS = r"name:^((?:[0-9]+)+)_"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("groups", ENDLESS),
+        ("label_from", ENDLESS),
+        ("name", "/home/victim/net.txt"),
+        ("name", "..\\net.txt"),
+        ("layers", "INPUT 32x32x3 -> BACKBONE onnx:/home/victim/net.onnx -> FC"),
+        ("layers", "INPUT 32x32x3 -> BACKBONE onnx:..\\net.onnx -> FC"),
+        ("layers", "INPUT 32x32x3 -> BACKBONE keras:MobileNetV2@/home/victim/w.weights.h5 -> FC"),
+    ],
+)
+def test_a_pattern_or_a_path_to_a_network_from_elsewhere_is_refused(
+    alone: Path, finished: Finished, monkeypatch: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
+    monkeypatch.setattr(reproducing, "load", lambda *given, **more: pytest.fail("followed"))
+    sent = said(alone, setting, value)
+    with pytest.raises(fm.UsageError, match="stands alone may not say that") as caught:
+        fm.reproduce(sent, finished.data, train=False)
+    assert caught.value.code == "recipe-unsafe"
+    assert all([caught.value.where, caught.value.why, caught.value.hint])
+
+
+def test_a_pattern_in_a_run_folder_of_its_own_is_used(finished: Finished, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished.run.folder, tmp_path / "runs" / "shapes-1"))
+    said(run / "shapes-1.fieldmark", "groups", r"name:([0-9]+)")
+    found = fm.reproduce(run, finished.data, train=False)
+    assert found.data is not None
+    assert "in another group" in " ".join(found.data)
+
+
+def test_what_a_file_says_of_network_cache_and_memory_is_not_obeyed(
+    alone: Path, finished: Finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for setting, value in {
+        "allow_network": True,
+        "cache": False,
+        "cache_gb": 0.001,
+        "checkpoint_s": 0.0,
+        "ram": "1MB",
+        "threads": 1024,
+        "int8": True,
+    }.items():
+        said(alone, setting, value)
+    given: list[fm.Settings] = []
+
+    def train_again(settings: fm.Settings, *more: Any, **options: Any) -> None:
+        given.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reproducing, "train_again", train_again)
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        fm.reproduce(alone, finished.data)
+    (used,) = given
+    usual = dataclasses.replace(
+        fm.Settings().run, int8=True, out=used.run.out
+    )  # a part of the file
+    assert used.run == usual
+    assert used.train.threads == max(64, machine.cores())
+
+
+def test_no_limit_of_this_computer_goes_into_a_model_file() -> None:
+    asked = fm.Settings().changed("run", {"ram": "2GB", "cache_gb": 1.0, "checkpoint_s": 0.0})
+    kept = provenance.without_places(asked.changed("run", {"int8": True}), "shapes")
+    assert kept.run == dataclasses.replace(fm.Settings().run, int8=True)
 
 
 @pytest.mark.parametrize("name", ["../../up-1", "/etc/x-2", "..", "a b", "x" * 150])

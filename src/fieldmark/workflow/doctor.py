@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from fieldmark.atomic import check_room, existing
 from fieldmark.errors import FieldmarkError, MissingExtra
 from fieldmark.version import __version__
 from fieldmark.workflow import machine
@@ -284,10 +285,9 @@ def _cache_folder() -> Path:
 
 def _place(name: str, folder: Path, bad: State, fix: str) -> Finding:
     """Try whether a file can be written in a folder, or where the folder would be made."""
-    place = folder.absolute()
-    while not place.is_dir() and place != place.parent:
-        place = place.parent
     try:
+        check_room(folder)
+        place = existing(folder)
         free = shutil.disk_usage(place).free
         with tempfile.TemporaryFile(dir=place):
             pass

@@ -12,6 +12,8 @@ from typing import Final
 
 PROC: Final = Path("/proc")
 CGROUPS: Final = Path("/sys/fs/cgroup")
+_NONE: Final = 2**60
+"""Bytes; the first kind of groups says so much, or more, where there is no limit."""
 
 _SHOWN: Final = {
     "avx2": "AVX2",
@@ -74,7 +76,7 @@ def memory() -> tuple[int, int] | None:
             return None
         found[name] = 1024 * int(number)
     free, whole = found["MemAvailable"], found["MemTotal"]
-    for limit, used in _memory_limits():
+    for limit, used in memory_limits():
         free, whole = min(free, max(limit - used, 0)), min(whole, limit)
     return free, whole
 
@@ -89,7 +91,7 @@ def _quotas() -> Iterator[float]:
             yield int(quota) / int(period)
 
 
-def _memory_limits() -> Iterator[tuple[int, int]]:
+def memory_limits() -> Iterator[tuple[int, int]]:
     """Yield (limit, used) bytes of every group of processes around this one that has a limit."""
     for folder in _groups("", "memory"):
         for names in (
@@ -97,7 +99,7 @@ def _memory_limits() -> Iterator[tuple[int, int]]:
             ("memory.limit_in_bytes", "memory.usage_in_bytes"),
         ):
             limit, used = (_words(folder / name) for name in names)
-            if limit.isdecimal() and used.isdecimal():
+            if limit.isdecimal() and used.isdecimal() and int(limit) < _NONE:
                 yield int(limit), int(used)
 
 

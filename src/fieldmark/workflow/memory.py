@@ -8,16 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from fieldmark.config import n_bytes
+from fieldmark.workflow import machine
 
 _STATUS: Final = Path("/proc/self/status")
 _MEMINFO: Final = Path("/proc/meminfo")
-_CGROUP: Final = (
-    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
-    (
-        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-        Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +51,9 @@ def limit(asked: str) -> Limit | None:
     found = [] if not asked else [Limit(n_bytes(asked), f"--ram {asked}", hard=True)]
     now, status = resident(), _proc(_STATUS)
     found += _of_the_process(now, status)
-    for most, used in _CGROUP:
-        numbers = [_number(each) for each in (most, used)]
-        if numbers[0] is not None and numbers[1] is not None:
-            left = max(numbers[0] - numbers[1], 0)
-            found.append(Limit(now + left, "the memory limit of the container", hard=True))
+    for most, used in machine.memory_limits():
+        left = max(most - used, 0)
+        found.append(Limit(now + left, "the memory limit of the container", hard=True))
     free = _proc(_MEMINFO).get("MemAvailable")
     if free is not None:
         found.append(Limit(now + free, "the free memory of this computer", hard=False))
@@ -91,11 +83,3 @@ def _proc(path: Path) -> dict[str, int]:
         return {}
     words = [line.replace(":", " ").split() for line in lines]
     return {each[0]: int(each[1]) * 1024 for each in words if each[2:] == ["kB"]}
-
-
-def _number(path: Path) -> int | None:
-    try:
-        text = path.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return None
-    return int(text) if text.isdecimal() and int(text) < 2**60 else None

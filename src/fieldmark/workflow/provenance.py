@@ -6,13 +6,14 @@ versions lack the table.
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from fieldmark.bundle import Bundle
-from fieldmark.config import MADE, Settings, from_tables, to_table
+from fieldmark.config import MADE, RunSettings, Settings, from_tables, to_table
 from fieldmark.errors import BundleError, UsageError
 from fieldmark.training.events import Stopped
 from fieldmark.workflow.environment import differences, fingerprint
@@ -60,7 +61,10 @@ def made_of(session: Session, stopped: Stopped) -> MadeOf:
 
 
 def without_places(settings: Settings, name: str) -> Settings:
-    """Return settings without the paths of this computer: a model file goes to others.
+    """Return settings without paths and limits of this computer: a model file goes to others.
+
+    Of the table ``run`` only what is in the file stays: cache, memory and network are for each to
+    say at home.
 
     Parameters
     ----------
@@ -72,7 +76,7 @@ def without_places(settings: Settings, name: str) -> Settings:
     data = settings.data
     lists = {each: name_of(getattr(data, each)) for each in ("labels", "groups", "overrides")}
     return (
-        settings.changed("run", {"out": "runs", "allow_network": False})
+        dataclasses.replace(settings, run=RunSettings(int8=settings.run.int8))
         .changed("data", {"folder": name} | lists)
         .changed("split", {"file": name_of(settings.split.file)})
     )

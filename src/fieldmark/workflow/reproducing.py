@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 from fieldmark import bundle as bundles
 from fieldmark import runs
@@ -15,6 +15,8 @@ from fieldmark.bundle import Bundle
 from fieldmark.config import Settings
 from fieldmark.config import read as read_settings
 from fieldmark.errors import UsageError
+from fieldmark.networks.layers import Backbone
+from fieldmark.networks.parser import parse
 from fieldmark.runs import RunFolder
 from fieldmark.training.events import Listener, silent
 from fieldmark.workflow import provenance, same_data
@@ -25,6 +27,9 @@ from fieldmark.workflow.machine import cores
 from fieldmark.workflow.provenance import MadeOf
 from fieldmark.workflow.same_model import Sameness, compared
 from fieldmark.workflow.training import train_again
+
+_THREADS: Final = 64
+"""What a file from elsewhere may ask for on any computer, so that it can come out the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +147,8 @@ def reproduce(
     Raises
     ------
     UsageError
-        ``no-run``; ``no-recipe``; ``no-data``; ``list-missing``; ``exists``: the run is in ``out``
-        already.
+        ``no-run``; ``no-recipe``; ``no-data``; ``list-missing``; ``recipe-unsafe``; ``exists``: the
+        run is in ``out`` already.
     BundleError
         The file is damaged, unsafe or too new.
     FieldmarkError
@@ -227,18 +232,49 @@ def _here(asked: Settings, beside: Settings | None, path: Path, data: str) -> Se
             hint=f"fieldmark reproduce {path.name} FOLDER",
         )
     places = [Path(folder), path.resolve().parent]
+    clean = provenance.without_places(asked, asked.data.folder)
     # The paths of its own folder are followed; one in a file from elsewhere never is.
-    before = beside or provenance.without_places(asked, "")
+    before = beside or clean
     lists = {
         name: _list(getattr(asked.data, name), getattr(before.data, name), places)
         for name in ("labels", "groups", "overrides")
     }
     saved = _list(asked.split.file, before.split.file, places)
-    found = asked.changed("data", {"folder": str(Path(folder).absolute())} | lists)
+    found = clean.changed("data", {"folder": str(Path(folder).absolute())} | lists)
     found = found.changed("split", {"file": saved})
-    if found.net.layers and beside is not None:  # where a backbone's own file lies
+    if beside is None:
+        _refuse_unsafe(asked, path)
+        if found.train.threads != "auto":  # a difference is said with those of the computer
+            most = min(found.train.threads, max(_THREADS, cores()))
+            found = found.changed("train", {"threads": most})
+    elif found.net.layers:  # where a backbone's own file lies
         found = found.changed("net", {"layers": beside.net.layers})
     return found
+
+
+def _refuse_unsafe(asked: Settings, path: Path) -> None:
+    """Refuse what a file from elsewhere must not say: it may read what it likes, or never end."""
+    for name in ("label_from", "groups"):
+        pattern = getattr(asked.data, name)
+        if pattern.startswith("name:"):
+            raise _unsafe(f"Its {name} is the pattern {pattern[:80]!r}.", path)
+    network = parse(asked.net.layers) if asked.net.layers else None
+    first = network.items[0] if network is not None and network.items else None
+    source = first.source if isinstance(first, Backbone) else ""
+    for place in (asked.net.name, source):
+        if "/" in place or "\\" in place:
+            raise _unsafe(f"Its network is to be read from {place[:80]!r}.", path)
+
+
+def _unsafe(what: str, path: Path) -> UsageError:
+    return UsageError(
+        f"{what} A model file that stands alone may not say that.",
+        code="recipe-unsafe",
+        where=str(path),
+        why="A pattern can be made never to end, and a path leads to any file of this computer.",
+        hint="reproduce it in its run folder, beside config.toml; or train anew with\n"
+        "the same options: fieldmark train FOLDER",
+    )
 
 
 def _list(name: str, before: str, places: Sequence[Path]) -> str:
