@@ -17,6 +17,7 @@ from fieldmark.data import feature_store
 from fieldmark.data.feature_store import FeatureShelf
 
 KEY = "ab" * 16
+AA, BB, CC, DD, EE = (letter * 32 for letter in "abcde")
 WIDTH = 5
 ROOMY = 10**9
 
@@ -169,12 +170,14 @@ def test_a_segment_in_any_doubt_is_not_used(tmp_path: Path, damage: object) -> N
 def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     shelf(tmp_path).add(["x"], rows_for(["x"]))
     folder = tmp_path / "features" / KEY
-    (folder / "notes.txt").write_text("mine")
+    for name in ("notes.txt", "mine.npy"):
+        (folder / name).write_text("mine")
+        os.utime(folder / name, (0, 0))
     (tmp_path / "features" / "readme").write_text("mine too")
     kept = shelf(tmp_path)
     kept.add(["y"], rows_for(["y"]))
     assert "x" in kept
-    assert "notes.txt" in files(tmp_path)
+    assert {"notes.txt", "mine.npy"} <= set(files(tmp_path))
     assert "readme" in files(tmp_path)
 
 
@@ -206,27 +209,40 @@ def filled(directory: Path, *keys: str) -> int:
 
 
 def test_the_shelves_used_longest_ago_go_first_and_whole(tmp_path: Path) -> None:
-    size = filled(tmp_path, "aa", "bb", "cc")
-    shelf(tmp_path, "dd", limit=3 * size).add(["x"], rows_for(["x"]))
-    assert kept_keys(tmp_path) == {"bb", "cc", "dd"}
-    shelf(tmp_path, "ee", limit=2 * size).add(["x"], rows_for(["x"]))
-    assert kept_keys(tmp_path) == {"dd", "ee"}
+    size = filled(tmp_path, AA, BB, CC)
+    shelf(tmp_path, DD, limit=3 * size).add(["x"], rows_for(["x"]))
+    assert kept_keys(tmp_path) == {BB, CC, DD}
+    shelf(tmp_path, EE, limit=2 * size).add(["x"], rows_for(["x"]))
+    assert kept_keys(tmp_path) == {DD, EE}
+
+
+def test_folders_of_others_count_for_nothing_and_stay(tmp_path: Path) -> None:
+    size = filled(tmp_path, AA)
+    theirs = tmp_path / "features" / "holiday"
+    theirs.mkdir()
+    (theirs / "x.npy").write_bytes(bytes(9 * size))
+    os.utime(theirs, (0, 0))
+    shelf(tmp_path, BB, limit=2 * size).add(["x"], rows_for(["x"]))
+    assert kept_keys(tmp_path) == {AA, BB, "holiday"}
+    shelf(tmp_path, CC, limit=1).add(["x"], rows_for(["x"]))
+    assert kept_keys(tmp_path) == {CC, "holiday"}
+    assert (theirs / "x.npy").exists()
 
 
 def test_opening_a_shelf_counts_as_using_it(tmp_path: Path) -> None:
-    size = filled(tmp_path, "aa", "bb")
-    assert "x" in shelf(tmp_path, "aa")
-    shelf(tmp_path, "cc", limit=2 * size).add(["x"], rows_for(["x"]))
-    assert kept_keys(tmp_path) == {"aa", "cc"}
+    size = filled(tmp_path, AA, BB)
+    assert "x" in shelf(tmp_path, AA)
+    shelf(tmp_path, CC, limit=2 * size).add(["x"], rows_for(["x"]))
+    assert kept_keys(tmp_path) == {AA, CC}
 
 
 def test_a_shelf_larger_than_the_limit_keeps_itself(tmp_path: Path) -> None:
-    filled(tmp_path, "aa", "bb")
-    kept = shelf(tmp_path, "cc", limit=1)
+    filled(tmp_path, AA, BB)
+    kept = shelf(tmp_path, CC, limit=1)
     kept.add(["x"], rows_for(["x"]))
     kept.add(["y"], rows_for(["y"]))
-    assert kept_keys(tmp_path) == {"cc"}
-    assert all(name in shelf(tmp_path, "cc") for name in ("x", "y"))
+    assert kept_keys(tmp_path) == {CC}
+    assert all(name in shelf(tmp_path, CC) for name in ("x", "y"))
 
 
 # --- two at once
@@ -278,7 +294,7 @@ def test_what_killed_processes_left_goes_after_a_day(tmp_path: Path) -> None:
     shelf(tmp_path).add(["a"], rows_for(["a"]))
     (folder,) = (tmp_path / "features").iterdir()
     kept = {path.name for path in folder.iterdir()}
-    left = {".fieldmark-0123456789abcdef.part", "0123.npy"}
+    left = {".fieldmark-0123456789abcdef.part", f"{'0' * 24}.npy"}
     for name in left:
         (folder / name).write_bytes(b"half")
     shelf(tmp_path).add(["b"], rows_for(["b"]))

@@ -15,6 +15,7 @@ from fieldmark.errors import StorageError
 
 SHAPE = (4, 5, 3)
 HASHES = ["aa", "bb", "cc"]
+MIDDLE, NEW, OLD = ("a" * 64, "b" * 64, "c" * 64)
 
 
 def rows(seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
@@ -194,26 +195,26 @@ def test_where_mapped_files_cannot_be_removed_they_go_with_the_array(
 
 
 def test_the_least_recently_used_goes_first(shelf: store.Shelf) -> None:
-    publish(shelf, "old")
-    publish(shelf, "middle")
-    for number, key in enumerate(("old", "middle")):
+    publish(shelf, OLD)
+    publish(shelf, MIDDLE)
+    for number, key in enumerate((OLD, MIDDLE)):
         os.utime(shelf.directory / f"{key}.json", (number, number))
-    assert shelf.find("old", SHAPE, HASHES) is not None  # used just now
+    assert shelf.find(OLD, SHAPE, HASHES) is not None  # used just now
     size = sum(path.stat().st_size for path in shelf.directory.iterdir())
     small = store.Shelf(shelf.directory, size)
-    publish(small, "new")
-    assert names(small) == ["new.json", "new.npy", "old.json", "old.npy"]
+    publish(small, NEW)
+    assert names(small) == [f"{NEW}.json", f"{NEW}.npy", f"{OLD}.json", f"{OLD}.npy"]
 
 
 def test_the_entry_in_use_stays_even_beyond_the_limit(shelf: store.Shelf) -> None:
-    publish(shelf, "old")
-    publish(store.Shelf(shelf.directory, 1), "new")
-    assert names(shelf) == ["new.json", "new.npy"]
+    publish(shelf, OLD)
+    publish(store.Shelf(shelf.directory, 1), NEW)
+    assert names(shelf) == [f"{NEW}.json", f"{NEW}.npy"]
 
 
 def test_an_entry_that_is_removed_stays_readable_where_it_is_mapped(shelf: store.Shelf) -> None:
-    pixels = publish(shelf, "old").pixels
-    publish(store.Shelf(shelf.directory, 1), "new", seed=1)
+    pixels = publish(shelf, OLD).pixels
+    publish(store.Shelf(shelf.directory, 1), NEW, seed=1)
     assert (pixels == rows()).all()
 
 
@@ -230,9 +231,21 @@ def test_leftovers_of_killed_processes_go_after_a_day(shelf: store.Shelf) -> Non
 
 def test_other_files_in_the_folder_are_not_touched(shelf: store.Shelf) -> None:
     shelf.directory.mkdir()
-    (shelf.directory / "notes.json").write_text("mine")
-    publish(store.Shelf(shelf.directory, 1))
-    assert "notes.json" in names(shelf)
+    theirs = ["notes.json", "x.npy", "pair.npy", "pair.json", ".building-site.txt"]
+    for name in theirs:
+        (shelf.directory / name).write_text("mine")
+        os.utime(shelf.directory / name, (0, 0))
+    publish(store.Shelf(shelf.directory, 1), NEW)
+    assert names(shelf) == sorted([*theirs, f"{NEW}.json", f"{NEW}.npy"])
+
+
+def test_pixels_without_their_facts_go_after_a_day(shelf: store.Shelf) -> None:
+    shelf.directory.mkdir()
+    for key in (OLD, MIDDLE):
+        (shelf.directory / f"{key}.npy").write_bytes(b"")
+    os.utime(shelf.directory / f"{OLD}.npy", (0, 0))
+    publish(shelf)
+    assert names(shelf) == [f"{MIDDLE}.npy", "k.json", "k.npy"]
 
 
 # --- storage that refuses

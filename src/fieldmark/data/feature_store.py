@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -28,7 +29,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fieldmark.atomic import PREFIX, check_room, storing, write_whole
+from fieldmark.atomic import PREFIX, SUFFIX, check_room, storing, write_whole
 from fieldmark.data.arrays import mapped
 from fieldmark.errors import StorageError
 
@@ -37,6 +38,9 @@ SEGMENT_ROWS: Final = 1024
 SEGMENT_S: Final = 30.0
 STALE_S: Final = 24 * 3600.0
 """Age of what a killed process must have left behind."""
+_KEY: Final = re.compile(r"[0-9a-f]{32}")
+_STEM: Final = re.compile(r"[0-9a-f]{24}")
+"""Names of ours; whatever else lies beside them is somebody's own."""
 
 
 class FeatureShelf:
@@ -47,7 +51,7 @@ class FeatureShelf:
     directory : Path or None
         The cache folder; None keeps nothing.
     key : str
-        Hexadecimal digits that differ whenever a row's numbers could.
+        32 hexadecimal digits that differ whenever a row's numbers could.
     width : int
         Numbers in a row.
     limit_bytes : int
@@ -152,7 +156,8 @@ class FeatureShelf:
         """Remove what killed processes left behind: files without a name, rows without names."""
         for path in self._folder.iterdir() if self._folder is not None else ():
             orphan = path.suffix == ".npy" and not path.with_suffix(".json").exists()
-            if path.name.startswith(PREFIX) or orphan:
+            unnamed = path.name.startswith(PREFIX) and path.suffix == SUFFIX
+            if unnamed or (orphan and _STEM.fullmatch(path.stem)):
                 with contextlib.suppress(OSError):
                     if time.time() - path.stat().st_mtime > STALE_S:
                         path.unlink()
@@ -162,6 +167,8 @@ class FeatureShelf:
             return
         shelves = []
         for folder in self._folder.parent.iterdir():
+            if not _KEY.fullmatch(folder.name):
+                continue
             with contextlib.suppress(OSError):
                 size = sum(file.stat().st_size for file in folder.iterdir())
                 shelves.append((folder.stat().st_mtime, size, folder))

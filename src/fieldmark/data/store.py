@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import tempfile
 import time
 import weakref
@@ -29,6 +30,9 @@ from fieldmark.modalities.base import DECODE_VERSION
 SCHEMA: Final = "fieldmark.cache/1"
 _HEADER_BYTES: Final = 128
 HINT: Final = "make room there, set FIELDMARK_CACHE to a folder on another disk, or --no-cache"
+_KEY: Final = re.compile(r"[0-9a-f]{64}")
+_BUILDING: Final = re.compile(r"\.building-[a-z0-9_]+\.(npy|json)")
+"""Names of ours; whatever else lies in the folder is somebody's own."""
 _TEMPORARY: Final = "make room there, or set TMPDIR to a folder on another disk"
 
 
@@ -184,13 +188,14 @@ class Shelf:
         with contextlib.suppress(OSError):
             for path in self.directory.iterdir():
                 with contextlib.suppress(OSError):
+                    building, ours = _BUILDING.fullmatch(path.name), _KEY.fullmatch(path.stem)
                     status = path.stat()
                     # A kill between the two renames leaves pixels without their facts.
                     orphan = path.suffix == ".npy" and not self._facts_path(path.stem).exists()
-                    if path.name.startswith(".building-") or orphan:
+                    if building or (ours and orphan):
                         if time.time() - status.st_mtime > STALE_S:
                             path.unlink()
-                    elif path.suffix == ".json" and self._pixels_path(path.stem).exists():
+                    elif ours and path.suffix == ".json" and self._pixels_path(path.stem).exists():
                         size = status.st_size + self._pixels_path(path.stem).stat().st_size
                         entries.append((status.st_mtime, size, path.stem))
         total = sum(size for _, size, _ in entries)
