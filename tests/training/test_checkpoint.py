@@ -182,6 +182,21 @@ def test_a_cut_file_counts_as_damaged_and_nothing_is_left_without_a_good_one(
     assert len(kept.damaged) == 2
 
 
+def test_a_damaged_one_does_not_take_the_place_of_the_good_one_before_it(tmp_path: Path) -> None:
+    first = Checkpoints(tmp_path, "scratch")
+    first.write(state(1))
+    first.write(state(2))
+    flip(files(tmp_path)[-1], 100)
+    kept = Checkpoints(tmp_path, "scratch")
+    assert kept.newest() is not None
+    kept.write(state(3))
+    assert [path.name[:14] for path in files(tmp_path)] == ["scratch-000001", "scratch-000003"]
+    flip(files(tmp_path)[-1], 100)
+    found = Checkpoints(tmp_path, "scratch").newest()
+    assert found is not None
+    assert found.step == 1
+
+
 def test_a_file_of_the_right_hash_that_is_no_state_counts_as_damaged(tmp_path: Path) -> None:
     import hashlib
 

@@ -77,6 +77,17 @@ def test_batches_are_chosen_to_fit_and_kept(
     assert (again.recipe, again.valid.batch_size) == (found.recipe, 16)
 
 
+def test_less_memory_later_does_not_change_the_batch(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plan = tiny("INPUT 64x64x3 -> CONV 64 3x3 same -> RELU -> GAP -> FC")
+    room(monkeypatch, 10**11)
+    first = Batching(session(Heard(), tmp_path), plan, "scratch").fitting(given())
+    room(monkeypatch, footprint.training_bytes(plan, 8, 16))
+    later = Batching(session(Heard(), tmp_path), plan, "scratch").fitting(given())
+    assert (later.recipe, later.valid.batch_size) == (first.recipe, first.valid.batch_size)
+
+
 def test_a_batch_that_was_asked_for_is_refused_with_one_that_fits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -180,7 +180,7 @@ class Checkpoints:
         return ""
 
     def write(self, state: State) -> None:
-        """Keep a state, and of the earlier ones the newest.
+        """Keep a state, and of the earlier ones the newest that is not known to be damaged.
 
         Raises
         ------
@@ -196,7 +196,10 @@ class Checkpoints:
         self._number += 1
         name = f"{self.what}-{self._number:06d}-{digest}.safetensors"
         write_whole(self.folder / name, data)
-        for _, path, _ in self._files()[KEPT:]:
+        kept = self.good()[:KEPT]
+        for _, path, _ in self._files():
+            if path in kept:
+                continue
             with contextlib.suppress(OSError):  # it costs room, and goes the next time
                 path.unlink(missing_ok=True)
         now = time.monotonic()
@@ -214,6 +217,10 @@ class Checkpoints:
             except (OSError, ValueError):
                 self.damaged.append(path.name)
         return None
+
+    def good(self) -> list[Path]:
+        """List the files of which :meth:`newest` found no damage, newest first."""
+        return [path for _, path, _ in self._files() if path.name not in self.damaged]
 
     def _files(self) -> list[tuple[int, Path, str]]:
         """List (number, path, hash), newest first."""

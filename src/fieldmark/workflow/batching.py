@@ -1,6 +1,6 @@
 """How many pictures at a time: what is asked, what memory allows, what an earlier process found.
 
-A batch that was made smaller is written beside the checkpoints, so that a training that is
+The batch that is taken is written beside the checkpoints before the first step, so that a training that is
 continued takes the same one and ends with the same bytes.
 """
 
@@ -89,6 +89,7 @@ class Batching:
             return given.smaller(kept["batch"], kept["judged"], steps=self._counted)
         limit = memory.limit(self._session.settings.run.ram)
         if limit is None or not limit.hard:
+            self._keep(given.recipe.batch, given.valid.batch_size)
             return given
         room = limit.n_bytes - memory.resident()
         batch, judged = given.recipe.batch, given.valid.batch_size
@@ -100,11 +101,11 @@ class Batching:
         short = self._needed(batch, judged) > room
         if short and limit.what.startswith("--ram"):
             raise self._too_much(batch, limit, room)
+        self._keep(batch, judged)
         if (batch, judged) == (given.recipe.batch, given.valid.batch_size):
             return given
         text = f"{batch} pictures a step and {judged} at a time in validation, because "
         self._session.listen(Noted(code="batch-chosen", text=f"{text}{limit.what} leaves little."))
-        self._keep(batch, judged)
         return given.smaller(batch, judged, steps=self._counted)
 
     def after(self, error: OutOfMemory, given: Given) -> Given:
