@@ -1,7 +1,7 @@
 """How many pictures at a time: what is asked, what memory allows, what an earlier process found.
 
-The batch that is taken is written beside the checkpoints before the first step, so that a training that is
-continued takes the same one and ends with the same bytes.
+The batch that is taken is written beside the checkpoints before the first step, so that a training
+that is continued takes the same one and ends with the same bytes.
 """
 
 from __future__ import annotations
