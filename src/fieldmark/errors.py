@@ -134,6 +134,9 @@ class OutOfMemory(FieldmarkError, MemoryError):
 
     exit_status = 3
 
+    late: bool = False
+    """Whether epochs of a training were done before."""
+
 
 class GateError(FieldmarkError):
     """A condition that was asked for was not met."""

@@ -111,7 +111,7 @@ def checkpoints() -> Work:
             Checkpoints(folder, "scratch", every_s=0).write(state(step))
 
     def act(folder: Path) -> int:
-        return SAID if Checkpoints(folder, "scratch", every_s=0).attempt(state(3)) else DONE
+        return SAID if Checkpoints(folder, "scratch", every_s=0).attempt(lambda: state(3)) else DONE
 
     def check(folder: Path, outcome: int) -> None:
         kept = Checkpoints(folder, "scratch")

@@ -15,6 +15,7 @@ import pytest
 import fieldmark as fm
 from fieldmark.errors import OutOfMemory
 from fieldmark.training import footprint, loop
+from fieldmark.training.checkpoint import Checkpoints
 from fieldmark.training.events import Event, Noted, Promised
 from fieldmark.training.fitted import Start
 from fieldmark.workflow import memory, promising
@@ -127,6 +128,21 @@ def test_memory_runs_out_twice_and_the_batch_that_would_fit_is_named(
     with pytest.raises(OutOfMemory, match="x") as caught:
         later.after(OutOfMemory("x", code="out-of-memory"), half)
     assert caught.value.hint.startswith("--batch 8")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_was_done_is_not_thrown_away_for_a_smaller_batch(tmp_path: Path, late: bool) -> None:
+    states = tmp_path / "checkpoint"
+    states.mkdir()
+    if not late:
+        (states / f"scratch-000001-{'0' * 32}.safetensors").write_bytes(b"hours")
+    error = OutOfMemory("x", code="out-of-memory")
+    error.late = late
+    kept = Checkpoints(states, "scratch")
+    with pytest.raises(OutOfMemory, match="x") as caught:
+        Batching(session(Heard(), tmp_path), tiny(), "scratch").after(error, given(), kept)
+    assert len(list(states.iterdir())) == (not late)
+    assert ("same command goes on" in caught.value.hint) == (not late)
 
 
 def test_a_training_that_is_too_large_as_a_whole_is_not_begun_again() -> None:

@@ -20,6 +20,7 @@ import hashlib
 import json
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fieldmark.atomic import storing, write_whole
+from fieldmark.errors import out_of_memory
 from fieldmark.training.events import EpochDone, Stopped
 
 FORMAT: Final = 1
@@ -162,7 +164,7 @@ class Checkpoints:
         """Whether it is time for the next."""
         return time.monotonic() >= self._due
 
-    def attempt(self, state: State) -> str:
+    def attempt(self, state: Callable[[], State]) -> str:
         """Write if it is possible; training goes on in any case, and tries again later.
 
         Returns
@@ -171,10 +173,14 @@ class Checkpoints:
             What to say the first time it is not; else empty.
         """
         try:
-            self.write(state)
-        except OSError as error:
+            self.write(state())
+        except Exception as error:
+            if not (isinstance(error, OSError) or out_of_memory(error)):
+                raise
+            self._due = time.monotonic() + self.every_s
             said, self._failed = self._failed, True
-            why = f"No checkpoint could be written: {error.strerror or error}."
+            reason = getattr(error, "strerror", None) or str(error) or "memory ran out"
+            why = f"No checkpoint could be written: {reason}."
             cost = "Training goes on; a kill would cost what has been done since the last one."
             return "" if said else f"{why} {cost}"
         return ""

@@ -27,14 +27,7 @@ from fieldmark.training import backend, norms, probe, resuming, schedule, stoppi
 from fieldmark.training.averaging import EVERY, WeightAverage
 from fieldmark.training.checkpoint import State
 from fieldmark.training.events import EpochDone, Listener, Noted, Progress, Stopped
-from fieldmark.training.fitted import (
-    N_PROOF,
-    N_SHOWN,
-    Fitted,
-    RangeTest,
-    Start,
-    StopSignal,
-)
+from fieldmark.training.fitted import N_PROOF, N_SHOWN, Fitted, RangeTest, Start, StopSignal
 from fieldmark.training.judging import answer, finite, judged, targets
 from fieldmark.training.pace import Pacing
 from fieldmark.training.recipe import Recipe
@@ -85,16 +78,18 @@ def fit(
         Code ``terminated``.
     """
     begin = start if isinstance(start, Start) else Start(start)
+    loop = _Loop(begin, train, valid, recipe, listen, stop)
     try:
-        loop = _Loop(begin, train, valid, recipe, listen, stop)
         loop.prepare()
         return loop.run()
     except Exception as error:
-        if not out_of_memory(error):
+        if not (loop.computing and out_of_memory(error)):
             raise
         said = str(error)
     # Raised out here: what the first error holds on to, the network with all it computed, is free.
-    raise stopping.out_of_memory(train.batch_size, said)
+    found = stopping.out_of_memory(train.batch_size, said)
+    found.late = bool(loop.history)
+    raise found
 
 
 @dataclass
@@ -113,6 +108,7 @@ class _Loop:
     sums: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     n: int = 0
     ended: Stopped | None = None
+    computing: bool = True
 
     def prepare(self) -> None:
         """Build, compile and go on from what is kept; else find what the recipe leaves open."""
@@ -168,7 +164,7 @@ class _Loop:
         kept, end = self.start.checkpoints, self.stop.terminated
         if kept is not None and (kept.due or end or even_if_early):
             began = time.monotonic()
-            problem = kept.attempt(self._state())
+            problem = kept.attempt(self._state)
             kept.spent_s += time.monotonic() - began
             if problem:
                 self.listen(Noted(code="checkpoint-not-written", text=problem))
@@ -221,6 +217,7 @@ class _Loop:
 
     def run(self) -> Fitted:
         """Run the epochs; keep the best; say why it ended."""
+        self.computing = False
         if self.ended is None:
             self.ended = self._run()
             if self.ended.reason != "diverged":  # what is kept is from before it did
@@ -283,7 +280,9 @@ class _Loop:
         for done in range(begun + 1, in_epoch + 1):
             pixels, labels = next(batches)
             began = time.monotonic()
+            self.computing = True
             loss, accuracy = self._train_on(pixels, labels, self._rate(self.step, n_steps))
+            self.computing = False
             self.sums += np.array([loss, accuracy]) * len(labels)
             self.n += len(labels)
             self.step += 1

@@ -17,6 +17,7 @@ from fieldmark.data.batches import Batches
 from fieldmark.errors import OutOfMemory
 from fieldmark.networks.volumes import Plan
 from fieldmark.training import footprint
+from fieldmark.training.checkpoint import Checkpoints
 from fieldmark.training.events import Noted
 from fieldmark.training.recipe import Recipe
 from fieldmark.workflow import continuing, memory
@@ -108,17 +109,21 @@ class Batching:
         self._session.listen(Noted(code="batch-chosen", text=f"{text}{limit.what} leaves little."))
         return given.smaller(batch, judged, steps=self._counted)
 
-    def after(self, error: OutOfMemory, given: Given) -> Given:
+    def after(self, error: OutOfMemory, given: Given, kept: Checkpoints | None = None) -> Given:
         """Halve the batches once, begin again, and say so.
 
         Raises
         ------
         OutOfMemory
-            Code ``out-of-memory``: it was done before, one picture is too many, or no step failed:
+            Code ``out-of-memory``: states are kept or epochs done, it was done before, one picture is too many, or no step failed:
             the training as a whole would take more than ``--ram``.
         """
         batch, judged = given.recipe.batch, given.valid.batch_size
         if error.where == RAM:
+            raise error
+        if (kept and kept.good()) or error.late:  # what was done is worth more than going on now
+            if kept and kept.good():
+                error.hint = "with more memory free, the same command goes on from the kept state"
             raise error
         if self.halved or batch < 2:
             limit = memory.limit(self._session.settings.run.ram)

@@ -81,7 +81,7 @@ def fit_loop(
                     begin, taken.train, taken.valid, recipe, listen=session.listen, stop=stop
                 )
             except OutOfMemory as error:
-                taken = batching.after(error, taken)
+                taken = batching.after(error, taken, begin.checkpoints)
             # Out of the error's reach, whose traceback holds the network that was too large.
             gc.collect()
 
