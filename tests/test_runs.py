@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -372,7 +373,7 @@ def test_what_a_dead_process_left_goes_and_what_a_living_one_makes_stays(tmp_pat
     dead.kill()
     dead.communicate()
     assert names(tmp_path) == [its]
-    (tmp_path / ".fieldmark-0123456789abcdef.part").write_text("half a note")
+    (tmp_path / ".fieldmark-run-0123456789abcdef.part").write_text("half a note")
     (tmp_path / ".fieldmark-mine").write_text("no part")
     living, being_made = started()
     assert names(tmp_path) == sorted([".fieldmark-mine", being_made])
@@ -382,12 +383,34 @@ def test_what_a_dead_process_left_goes_and_what_a_living_one_makes_stays(tmp_pat
     assert names(tmp_path) == [".fieldmark-mine", "a-1", "a-2", "latest.txt"]
 
 
+def test_what_another_command_is_writing_into_the_folder_stays(tmp_path: Path) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b"half, "
+        assert runs.create(tmp_path, "a", lambda folder: None).name == "a-1"
+        yield b"whole"
+
+    write_whole(tmp_path / "answers.csv", pieces())
+    assert (tmp_path / "answers.csv").read_bytes() == b"half, whole"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a folder cannot be locked there")
+def test_a_note_that_was_half_written_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", lambda *_, **__: None)  # as a kill has it
+        patched.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(KeyboardInterrupt("killed")))
+        with pytest.raises(KeyboardInterrupt, match="killed"):
+            runs.create(tmp_path, "a")
+    assert len(names(tmp_path)) == 2
+    runs.create(tmp_path, "b")
+    assert names(tmp_path) == ["a-1", "b-1", "latest.txt"]
+
+
 def test_a_link_that_looks_left_behind_is_removed_and_not_followed(tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "a").write_text("a")
     parent = tmp_path / "runs"
     parent.mkdir()
-    (parent / ".fieldmark-0123456789abcdef.part").symlink_to(theirs)
+    (parent / ".fieldmark-run-0123456789abcdef.part").symlink_to(theirs)
     runs.create(parent, "a")
     assert names(theirs) == ["a"]

@@ -32,7 +32,7 @@ _ADVICE: Final = {
 }
 
 
-def write_whole(path: Path, content: bytes | str | Iterable[bytes]) -> None:
+def write_whole(path: Path, content: bytes | str | Iterable[bytes], *, kind: str = "") -> None:
     """Write a file so that a kill at any moment leaves the old one or the new one whole.
 
     A temporary name in the same folder, fsync, rename, fsync of the folder.
@@ -43,6 +43,8 @@ def write_whole(path: Path, content: bytes | str | Iterable[bytes]) -> None:
         Its folder exists. A file of that name is replaced.
     content : bytes, str or iterable of bytes
         Text is written as UTF-8; names of files that are not UTF-8 come out as the bytes they are.
+    kind : str, default=""
+        Of the temporary name, as for :func:`unnamed`.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def write_whole(path: Path, content: bytes | str | Iterable[bytes]) -> None:
     if isinstance(content, str):
         content = content.encode("utf-8", "surrogateescape")
     pieces = [content] if isinstance(content, bytes) else content
-    temporary = path.with_name(unnamed())
+    temporary = path.with_name(unnamed(kind))
     with storing(path, needed=len(content) if isinstance(content, bytes) else 0):
         try:
             with temporary.open("xb") as file:
@@ -67,9 +69,9 @@ def write_whole(path: Path, content: bytes | str | Iterable[bytes]) -> None:
             raise
 
 
-def unnamed() -> str:
-    """Return a name for something that is not whole yet."""
-    return f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}"
+def unnamed(kind: str = "") -> str:
+    """Return a name for something that is not whole yet; a kind tells whose it is."""
+    return f"{PREFIX}{kind}{secrets.token_hex(8)}{SUFFIX}"
 
 
 def give_name(temporary: Path, path: Path) -> None:

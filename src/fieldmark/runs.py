@@ -23,6 +23,8 @@ from fieldmark.bundle import refuse_foreign
 from fieldmark.errors import UsageError
 
 LATEST: Final = "latest"
+_KIND: Final = "run-"
+"""In the names of what is written under the lock; other writers of the folder do not hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def create(parent: Path, name: str, fill: Callable[[RunFolder], None] | None = N
     plain = _plain(name)
     with storing(parent):
         parent.mkdir(parents=True, exist_ok=True)
-    room = parent / unnamed() if fill is not None else None
+    room = parent / unnamed(_KIND) if fill is not None else None
     with _writing(parent):
         number = max((each for each, _ in _numbered(parent, plain)), default=0) + 1
         try:
@@ -111,7 +113,7 @@ def _writing(parent: Path) -> Iterator[None]:
     """Write into the folder of the runs, when what killed processes left behind there is gone.
 
     Whoever writes shares a lock on the folder itself, which ends with the process, however it ends;
-    who can have it alone knows that everything without a name is of the dead.
+    who can have it alone knows that every run and note without a name is of the dead.
     """
     if sys.platform == "win32":  # a folder cannot be opened there
         yield
@@ -122,7 +124,7 @@ def _writing(parent: Path) -> Iterator[None]:
     with contextlib.suppress(OSError):
         folder = os.open(parent, os.O_RDONLY)
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for path in parent.glob(f"{PREFIX}*{SUFFIX}"):
+        for path in parent.glob(f"{PREFIX}{_KIND}*{SUFFIX}"):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path, ignore_errors=True)
             else:
@@ -164,7 +166,7 @@ def name_latest(run: RunFolder) -> None:
     """
     parent = run.path.parent
     with _writing(parent):
-        write_whole(parent / f"{LATEST}.txt", run.name + "\n")
+        write_whole(parent / f"{LATEST}.txt", run.name + "\n", kind=_KIND)
 
 
 def siblings(parent: Path, name: str) -> list[RunFolder]:
