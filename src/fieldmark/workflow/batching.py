@@ -115,7 +115,8 @@ class Batching:
         Raises
         ------
         OutOfMemory
-            Code ``out-of-memory``: states are kept or epochs done, it was done before, one picture is too many, or no step failed:
+            Code ``out-of-memory``: states are kept or epochs done, it was done before, one picture
+            is too many, or no step failed:
             the training as a whole would take more than ``--ram``.
         """
         batch, judged = given.recipe.batch, given.valid.batch_size
