@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -10,14 +11,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from fieldmark.errors import DataError, Terminated, UsageError
+from fieldmark.errors import DataError, StorageError, Terminated, UsageError
 from fieldmark.inference.predictor import Prediction, Predictor
 from fieldmark.training.events import Event, Noted, Progress
 from fieldmark.workflow import answering
@@ -256,6 +257,73 @@ def test_two_at_once_do_not_meet(desk: Desk) -> None:
     assert caught.value.code == "out-busy"
     other.release()
     assert desk.answer()["read"] == N - 2
+
+
+def link(room: Path, theirs: Path) -> None:
+    room.symlink_to(theirs)
+
+
+def dangling(room: Path, theirs: Path) -> None:
+    room.symlink_to(theirs / "gone")
+
+
+def a_file(room: Path, theirs: Path) -> None:
+    room.write_text("mine")
+
+
+@pytest.mark.parametrize("made", [link, dangling, a_file])
+def test_what_has_the_name_of_the_folder_and_is_none_is_refused(
+    desk: Desk, tmp_path: Path, made: Callable[[Path, Path], None]
+) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "answers").write_text("mine")
+    made(desk.out.with_name(desk.out.name + SUFFIX), theirs)
+    with pytest.raises(UsageError, match="is a link, a file or another user's folder") as caught:
+        desk.answer()
+    assert caught.value.code == "file-exists"
+    assert [path.name for path in theirs.iterdir()] == ["answers"]
+    assert (theirs / "answers").read_text() == "mine"
+
+
+@on_unix
+def test_a_folder_of_another_user_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.answer(stop_after=1)
+    other = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other)
+    with pytest.raises(UsageError, match="is a link, a file or another user's folder"):
+        desk.answer()
+
+
+def test_a_link_under_the_name_of_the_answers_empties_nothing(desk: Desk, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.write_text("mine")
+    room = desk.out.with_name(desk.out.name + SUFFIX)
+    room.mkdir()
+    (room / "answers").symlink_to(theirs)
+    with pytest.raises(UsageError, match="answers is a link"):
+        desk.answer()
+    assert theirs.read_text() == "mine"
+
+
+def test_what_somebody_put_beside_the_answers_stays(desk: Desk) -> None:
+    room = desk.out.with_name(desk.out.name + SUFFIX)
+    room.mkdir()
+    (room / "notes.txt").write_text("mine")
+    desk.answer()
+    assert [path.name for path in room.iterdir()] == ["notes.txt"]
+
+
+def test_a_full_disk_is_said_where_the_folder_is_made(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **named: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(StorageError, match="could not be written: No space left") as caught:
+        desk.answer()
+    assert caught.value.code == "disk-full"
 
 
 def test_no_folder_and_no_picture_are_refused(desk: Desk, tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fieldmark.errors import StorageError, UsageError
 from fieldmark.workflow import journal as journals
 from fieldmark.workflow.journal import Journal
 
@@ -70,7 +74,7 @@ def test_a_record_that_was_changed_in_the_meantime_is_an_error(tmp_path: Path) -
     (place,) = written(path, [{"n": 1}])
     with Journal(path) as kept:
         path.write_bytes(path.read_bytes().replace(b"1}", b"2}"))
-        with pytest.raises(OSError, match="was changed while it was in use"):
+        with pytest.raises(StorageError, match="was changed while it was in use"):
             kept.read(place)
 
 
@@ -111,3 +115,66 @@ def test_a_line_is_a_hash_and_json(tmp_path: Path) -> None:
     digits, _, data = (tmp_path / "journal").read_text(encoding="ascii").partition(" ")
     assert len(digits) == 16
     assert json.loads(data) == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    "theirs", [b"a,b\n1,2\n", b"deadbeef\n", b"deadbeefdeadbeef  a.jpg\n", bytes(99)]
+)
+def test_a_file_that_is_no_journal_is_refused_and_as_it_was(tmp_path: Path, theirs: bytes) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(theirs)
+    with pytest.raises(UsageError, match="was not written by this program") as caught:
+        found(path)
+    assert caught.value.code == "file-exists"
+    assert path.read_bytes() == theirs
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen", "made in the meantime"])
+def test_a_link_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: bool
+) -> None:
+    theirs, path = tmp_path / "theirs", tmp_path / "journal"
+    theirs.write_bytes(b"")  # what begins as a journal does
+    path.symlink_to(theirs)
+    if not seen:
+        if not hasattr(os, "O_NOFOLLOW"):
+            pytest.skip("this system opens links only by following them")
+        monkeypatch.setattr(Path, "is_symlink", lambda _: False)
+    with pytest.raises(UsageError if seen else StorageError, match="journal"):
+        written_behind(path)
+    assert theirs.read_bytes() == b""
+
+
+def written_behind(path: Path) -> None:
+    with Journal(path) as kept:
+        kept.append({"n": 1})
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class Full:
+    """A file on a disk that is full."""
+
+    seek = write = flush = truncate = readline = close = full
+
+
+def test_a_full_disk_is_an_error_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Journal(tmp_path / "journal")
+    kept._file.close()
+    kept._file = Full()  # type: ignore[assignment]
+    monkeypatch.setattr(journals.os, "open", full)
+    uses: list[Callable[[], object]] = [
+        lambda: Journal(tmp_path / "other"),
+        lambda: kept.append({}),
+        lambda: kept.read(0),
+        kept.cut,
+        lambda: kept.__exit__(None, None, None),
+    ]
+    for use in uses:
+        with pytest.raises(StorageError, match="could not be written: No space left") as caught:
+            use()
+        assert caught.value.code == "disk-full"

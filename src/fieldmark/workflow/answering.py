@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from fieldmark.atomic import write_whole
+from fieldmark.atomic import storing, write_whole
 from fieldmark.data.split_file import check_new
 from fieldmark.errors import DataError, Terminated, UnreadableExample, UsageError
 from fieldmark.inference.files import read_file
@@ -39,6 +39,8 @@ from fieldmark.workflow.machine import cores
 BLOCK: Final = 64
 """Files that are answered and kept together: what a kill costs is two of these at most."""
 SUFFIX: Final = ".fieldmark-part"
+_ANSWERS: Final = "answers"
+_LOCK: Final = "lock"
 FORMAT: Final = 1
 
 Answer = Prediction | Unread
@@ -95,9 +97,12 @@ def answered(
     Raises
     ------
     UsageError
-        ``file-exists``, ``no-folder``; ``out-busy``: another process is writing it.
+        ``file-exists``: the file, or something else under the name of that folder; ``no-folder``;
+        ``out-busy``: another process is writing it.
     DataError
         ``no-pictures``.
+    StorageError
+        ``disk-full``, ``not-writable``, ``system``; what was answered before is kept.
     Terminated
         ``terminated``: SIGTERM; what has been answered is kept.
     KeyboardInterrupt
@@ -111,7 +116,7 @@ def answered(
             where=", ".join(map(str, given[:5])),
             hint="name files, or a folder that holds pictures",
         )
-    with _held(out, force=force) as room, Journal(room / "answers") as journal:
+    with _held(out, force=force) as room, Journal(room / _ANSWERS) as journal:
         work = _Work(files, how, journal, listen)
         work.run()
         write_whole(out, work.text())
@@ -123,8 +128,8 @@ def _held(out: Path, *, force: bool) -> Iterator[Path]:
     """Have the folder beside a file alone; it goes when the file is written."""
     room = out.with_name(out.name + SUFFIX)
     check_new(out, force=force, why="Nothing is overwritten unasked.")
-    room.mkdir(exist_ok=True)
-    lock = Lock(room / "lock")
+    _make(room)
+    lock = Lock(room / _LOCK)
     if not lock.take():
         raise UsageError(
             f"Another process is writing {out.name}.",
@@ -136,11 +141,38 @@ def _held(out: Path, *, force: bool) -> Iterator[Path]:
         check_new(out, force=force, why="Nothing is overwritten unasked.")  # it may have come now
         yield room
         # Still held: whoever comes now makes a folder of their own.
-        shutil.rmtree(room, ignore_errors=True)
+        _clear(room)
     finally:
         lock.release()
     if os.name == "nt":  # an open file cannot be taken away there
-        shutil.rmtree(room, ignore_errors=True)
+        _clear(room)
+
+
+def _make(room: Path) -> None:
+    """Make the folder, or take the one that an earlier process of this user left."""
+    with storing(room):
+        try:
+            room.mkdir(mode=0o700)
+            return
+        except FileExistsError:
+            found = room.lstat()
+    theirs = hasattr(os, "geteuid") and found.st_uid != os.geteuid()
+    if theirs or not stat.S_ISDIR(found.st_mode):
+        raise UsageError(
+            f"{room.name} is a link, a file or another user's folder.",
+            code="file-exists",
+            where=str(room),
+            why="Answers are kept in a folder of this name until all are there.",
+            hint="move it away, or choose another name with -o",
+        )
+
+
+def _clear(room: Path) -> None:
+    """Remove what was kept, and the folder unless somebody put something else there."""
+    with suppress(OSError):
+        for name in (_ANSWERS, _LOCK):
+            (room / name).unlink(missing_ok=True)
+        room.rmdir()
 
 
 class _Work:
