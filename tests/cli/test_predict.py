@@ -410,3 +410,14 @@ def test_a_name_that_is_no_text_is_the_same_in_a_file(
     for style, shown in (("table", "caf\\xe9"), ("jsonl", "caf\\udce9"), ("csv", "caf\\xe9")):
         assert fieldmark("predict", model.name, raw, "--format", style, "-o", style).status == 0
         assert shown in (here / style).read_text(encoding="utf-8")
+
+
+def test_the_name_of_the_file_says_its_format(
+    fieldmark: Command, model: Path, pictures: list[Path], here: Path
+) -> None:
+    for name, style in (("a.csv", "csv"), ("b.JSONL", "jsonl"), ("c.txt", "table")):
+        fieldmark("predict", model.name, "new", "-o", name)
+        fieldmark("predict", model.name, "new", "--format", style, "-o", f"{style}-asked")
+        assert (here / name).read_bytes() == (here / f"{style}-asked").read_bytes()
+    fieldmark("predict", model.name, "new", "--format", "table", "-o", "d.csv")
+    assert (here / "d.csv").read_bytes() == (here / "c.txt").read_bytes()

@@ -37,7 +37,7 @@ def doctor(
         out.next("fieldmark demo" if found.ready else found.lacking[0].rpartition("; ")[2])
     if strict and found.ready and found.warnings:
         raise GateError(
-            f"{len(found.warnings)} warnings, and --strict was given.",
+            f"Warnings: {len(found.warnings)}, and --strict was given.",
             code="doctor-strict",
             where="; ".join(found.warnings),
             hint="what each warning names, or leave --strict out",

@@ -19,6 +19,8 @@ from fieldmark.errors import DataError, UsageError
 
 _KINDS: Final = ("labelled", "unsure", "unknown", "not read")
 
+_BY_SUFFIX: Final = {".csv": "csv", ".jsonl": "jsonl"}
+
 MANY: Final = 100
 """Files from which on the engine that starts later and answers more in a second is ahead."""
 
@@ -35,8 +37,9 @@ def predict(
     ],
     top: Annotated[int, typer.Option(help="Classes shown for each file.", min=1)] = 5,
     format_: Annotated[
-        str, typer.Option("--format", help="table, jsonl or csv.", metavar="FORMAT")
-    ] = "table",
+        str,
+        typer.Option("--format", help="table, jsonl, csv; else as -o ends.", metavar="FORMAT"),
+    ] = "",
     recursive: Annotated[bool, typer.Option(help="Look into sub-folders too.")] = True,
     sets: Annotated[
         bool, typer.Option("--sets", help="Show the classes that hold the right one, too.")
@@ -64,7 +67,7 @@ def predict(
     from fieldmark import runs as folders
     from fieldmark.inference.predictor import Predictor, as_precision
 
-    style = "jsonl" if json_ else format_
+    style = "jsonl" if json_ else format_ or _BY_SUFFIX.get(Path(file).suffix.lower(), "table")
     if style not in ("table", "jsonl", "csv"):
         raise UsageError(
             f"There is no format {format_!r}.",

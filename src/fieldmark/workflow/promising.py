@@ -155,8 +155,8 @@ def say(session: Session, promise: Promise) -> None:
             text,
             code="out-of-memory",
             where=RAM,
-            why="Measured on the first steps, before the training proper.",
-            hint="a larger --ram, a smaller --batch or --size, or a smaller network",
+            why="Estimated from the first steps or pictures, before the training proper.",
+            hint="a larger --ram, a smaller --size or network; with epochs, a smaller --batch",
         )
     session.listen(Noted(code="memory-short", text=text))
 
