@@ -39,7 +39,7 @@ from fieldmark.cli import (
 )
 from fieldmark.cli.screen import Screen, error_lines, screen
 from fieldmark.cli.screen import shown as readable
-from fieldmark.ending import drop
+from fieldmark.ending import INTERRUPTED, drop
 from fieldmark.errors import FieldmarkError, OutOfMemory, out_of_memory
 from fieldmark.version import __version__
 
@@ -59,8 +59,6 @@ VERBS: Final[dict[str, Callable[..., Any]]] = {
     "runs": runs.runs,
 }
 """Every verb, in the order shown."""
-
-INTERRUPTED: Final = 130
 
 _WHAT: Final = "Turn a folder of labelled pictures into a convolutional network you can trust."
 _EXAMPLES: Final = (
